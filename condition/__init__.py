@@ -1,0 +1,1 @@
+"""Cuts what the maintainers send into windows and makes blocks of them."""

@@ -1,0 +1,1 @@
+"""Routes commands and aggregates health."""

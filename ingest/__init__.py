@@ -1,0 +1,1 @@
+"""One process per venue and line: receives, journals, publishes; keeps no book."""

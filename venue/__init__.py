@@ -1,0 +1,1 @@
+"""What each exchange says: one pure module per venue, behind one protocol."""

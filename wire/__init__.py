@@ -1,0 +1,1 @@
+"""What processes say to one another: names, messages, endpoints, settings and the service loop."""

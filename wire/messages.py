@@ -1,0 +1,400 @@
+"""Every message that crosses a process boundary, one class each.
+
+Units, for every field of that name in this project:
+
+    *_ns          int, UTC nanoseconds since 1970-01-01
+    price         int, quote currency per unit of base, in units of 10**-price_scale
+    size          int, base currency at that price, in units of 10**-size_scale; 0 removes the level
+    position      int, epoch * 2**40 + number of a record in its line's journal (wire.names)
+    marks         {line: position}: every record before it is reflected in this message or one before
+    effective_ns  the exchange time made monotonic in id order; it alone decides the window
+    start_ns      the first moment of the window
+    chain         (first_id, last_id, image_id, hash): updates without a hole, the image a reader
+                  starts from (None for trades) and the book's hash after last_id (b"" for trades)
+
+Columns are little-endian int64 unless the name says otherwise (``*_u1``: one byte a row), packed as bytes.
+A message is a fact and never changes.  Fields may be added at the end with a default; they are
+never renamed, retyped or reused.
+"""
+
+from typing import Any
+
+import msgpack
+import msgspec
+
+ABSENT = -(2**63)
+"""Stands in an int64 column where the exchange gave no value (a market order has no price)."""
+
+Chain = tuple[int, int, int | None, bytes]
+Marks = dict[str, int]
+
+
+class BadMessage(ValueError):
+    """The bytes are not a message of this version."""
+
+
+class Policy(msgspec.Struct, frozen=True, array_like=True):
+    """How a security is recorded, from one window on."""
+
+    every_ms: int = 0
+    """0: every update; else net changes per this many ms of exchange time (divides the window)."""
+    images_s: int = 0
+    """Seconds between base images; 0: the setting BASE_IMAGE_SECONDS (L3: 3600)."""
+    from_ns: int = 0
+    """Start of the first window it rules."""
+
+
+class Wanted(msgspec.Struct, frozen=True, array_like=True):
+    """One security of the desired state."""
+
+    security: str
+    policies: tuple[Policy, ...]
+    """In the order of ``from_ns``; never empty."""
+    since_ns: int
+
+
+class Desired(msgspec.Struct, frozen=True, array_like=True, tag="desired"):
+    """Control to all, at each change and each second: the whole set of securities."""
+
+    version: int
+    securities: tuple[Wanted, ...]
+
+
+# --- the maintainer to the conditioner -------------------------------------------------------
+
+
+class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag="subscribe"):
+    """A conditioner to the maintainer of *bucket*, each second: send its runs to *endpoint*.
+
+    A maintainer that meets a new *token* begins a new run of every security of the bucket.
+    """
+
+    bucket: int
+    endpoint: str
+    token: int
+
+
+class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):
+    """A run starts: what follows continues a checkpoint.
+
+    ``windows`` gives for each feed the newest window (``start_ns``) that is already final: what
+    falls into it or before it was stored by an earlier run and is not written again.
+    """
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    book: str
+    """``l2`` or ``l3``."""
+    has_ids: bool
+    """False for a feed without update ids (Coinbase ``level2_batch``)."""
+    windows: dict[str, int]
+
+
+class Changes(msgspec.Struct, frozen=True, array_like=True, tag="changes"):
+    """Updates of one window and one chain, in id order.
+
+    The levels of update i are the next ``bid_counts[i]`` bids, then ``ask_counts[i]`` asks.
+    """
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    start_ns: int
+    price_scale: int
+    size_scale: int
+    first_ids: bytes
+    last_ids: bytes
+    times_ns: bytes
+    effective_ns: bytes
+    received_ns: bytes
+    bid_counts: bytes
+    ask_counts: bytes
+    prices: bytes
+    sizes: bytes
+    old_sizes: bytes
+
+
+class Orders(msgspec.Struct, frozen=True, array_like=True, tag="orders"):
+    """Order events (L3) of one window and one chain, in id order.
+
+    ``kinds_u1`` and ``reasons_u1`` are venue.api.OrderKind and Reason; ``sides_u1`` is 0 for buy and
+    1 for sell; ``order_ids`` and ``taker_ids`` are 16 bytes an event (zeros: none).  ``sizes`` is
+    the event's own size (received, open: what rests; done: what was left; match: what was traded;
+    change: the new size), ``old_sizes`` and ``old_prices`` are a change's, ``funds`` has a scale
+    of its own.
+    """
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    start_ns: int
+    price_scale: int
+    size_scale: int
+    funds_scale: int
+    ids: bytes
+    times_ns: bytes
+    effective_ns: bytes
+    received_ns: bytes
+    kinds_u1: bytes
+    sides_u1: bytes
+    reasons_u1: bytes
+    prices: bytes
+    sizes: bytes
+    old_prices: bytes
+    old_sizes: bytes
+    funds: bytes
+    trade_ids: bytes
+    order_ids: bytes
+    taker_ids: bytes
+
+
+class Trades(msgspec.Struct, frozen=True, array_like=True, tag="trades"):
+    """Trades of one window, in trade-id order; ``sides_u1`` is the aggressor's, 0 buy, 1 sell."""
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    start_ns: int
+    price_scale: int
+    size_scale: int
+    ids: bytes
+    times_ns: bytes
+    effective_ns: bytes
+    received_ns: bytes
+    sides_u1: bytes
+    prices: bytes
+    sizes: bytes
+
+
+class Cut(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
+    """What was sent of a window may be written; *final*: nothing more will fall into it."""
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    feed: str
+    """``changes``, ``orders`` or ``trades``."""
+    start_ns: int
+    chains: tuple[Chain, ...]
+    every_ms: int
+    final: bool
+
+
+class Image(msgspec.Struct, frozen=True, array_like=True, tag="image"):
+    """The whole book right after one update.
+
+    L2: ``prices`` and ``sizes`` are ``bids`` bids best first, then ``asks`` asks best first.
+    L3: one row an order, levels best first, orders of a level in queue order, with
+    ``order_ids`` (16 bytes each), ``placed_ids`` (the update id that gave the order its place)
+    and ``certain_u1`` (1 where its ``open`` was seen, so that its place is known).
+    """
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    start_ns: int
+    update_id: int
+    time_ns: int
+    effective_ns: int
+    book: str
+    price_scale: int
+    size_scale: int
+    certified: tuple[int | None, int | None]
+    """Lowest bid and highest ask that the last snapshot vouches for; None: no limit."""
+    hash: bytes
+    bids: int
+    asks: int
+    prices: bytes
+    sizes: bytes
+    order_ids: bytes = b""
+    placed_ids: bytes = b""
+    certain_u1: bytes = b""
+
+
+class Hole(msgspec.Struct, frozen=True, array_like=True, tag="hole"):
+    """A row of the gap ledger; sent again when its end is known."""
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    feed: str
+    """``book``, ``orders`` or ``trades``."""
+    start_ns: int
+    first_id: int
+    last_id: int | None
+    from_ns: int | None
+    to_ns: int | None
+    cause: str
+    """venue network rotation own_restart disk clock removed desync"""
+    noticed_by: str
+    state: str
+    """open healed suspect unverifiable"""
+    covered: int
+    """0 while the end is unknown, 1 once known, 2 healed."""
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True, tag="mark"):
+    """Nothing to store, but the marks moved (sent each tick)."""
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+
+
+RunMessage = Begin | Changes | Orders | Trades | Cut | Image | Hole | Mark
+
+
+# --- the conditioner to the store, and back --------------------------------------------------
+
+
+class Document(msgspec.Struct, frozen=True, array_like=True, tag="document"):
+    """One version of one document; ``fields`` is all of it but ``_id``, ``security``, ``start``, ``covered``.
+
+    In ``fields`` a name ending in ``_ns`` becomes the BSON date of that name without the ending.
+    """
+
+    collection: str
+    id: str
+    security: str
+    start_ns: int
+    covered: int
+    fields: dict[str, Any]
+    reply_to: str
+    """The endpoint that the answer goes to."""
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag="answer"):
+    """The store's word on documents, as (id, covered) pairs.
+
+    ``stored`` and ``had`` come after MongoDB's majority and journal acknowledgement; ``refused``
+    is final (no retry can mend it); ``held`` is said each second of those still waiting.
+    """
+
+    stored: tuple[tuple[str, int], ...] = ()
+    had: tuple[tuple[str, int], ...] = ()
+    refused: tuple[tuple[str, int, str], ...] = ()
+    held: tuple[tuple[str, int], ...] = ()
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+    """A conditioner to all, each second: per security, every record before the marks is stored for good."""
+
+    bucket: int
+    marks: dict[str, Marks]
+
+
+class Needed(msgspec.Struct, frozen=True, array_like=True, tag="needed"):
+    """A maintainer to the ingesters, each second, for each of its buckets.
+
+    A line may drop what lies before ``marks[line]``; a bucket nobody spoke for needs everything.
+    ``wishes`` are the securities that want a REST snapshot now.
+    """
+
+    bucket: int
+    marks: Marks
+    wishes: tuple[str, ...] = ()
+
+
+class Synced(msgspec.Struct, frozen=True, array_like=True, tag="synced"):
+    """An ingester to all: every record before *position* survives a power loss."""
+
+    line: str
+    position: int
+
+
+# --- health and commands ---------------------------------------------------------------------
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat"):
+    """A process to control, each second."""
+
+    process: str
+    """As supervisord names it: ``book-0``, ``ingest-binance-a``."""
+    pid: int
+    started_ns: int
+    health: dict[str, Any]
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True, tag="request"):
+    """Control to a process: do *command*; answered by a Reply with the same id."""
+
+    id: int
+    command: str
+    args: dict[str, Any]
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
+    """A process to control."""
+
+    id: int
+    process: str
+    ok: bool
+    result: Any = None
+    error: str = ""
+
+
+Message = (
+    RunMessage | Desired | Subscribe | Document | Answer | Done | Needed | Synced | Beat | Request | Reply
+)
+
+
+def to_wire(message: Message) -> Any:
+    """Return *message* as the plain list that msgpack packs (for batches of messages)."""
+    return msgspec.to_builtins(message, builtin_types=(bytes,))
+
+
+def from_wire(plain: Any) -> Message:
+    """Return the message that *plain* holds; the inverse of ``to_wire``.
+
+    Raises:
+        BadMessage: no message of this version.
+    """
+    try:
+        return msgspec.convert(plain, Message, builtin_types=(bytes,))  # type: ignore[no-any-return]
+    except msgspec.ValidationError as error:
+        raise BadMessage(f"not a message of this version: {error}") from error
+
+
+def pack(message: Message) -> bytes:
+    """Return *message* as one msgpack array whose first element names its class."""
+    return msgpack.packb(to_wire(message))  # type: ignore[no-any-return]
+
+
+def unpack(data: bytes) -> Message:
+    """Return the message that *data* holds; the inverse of ``pack``.
+
+    Raises:
+        BadMessage: *data* is not msgpack, or no message of this version.
+    """
+    try:
+        plain = msgpack.unpackb(data)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise BadMessage(f"not msgpack: {error}") from error
+    return from_wire(plain)
+
+
+def pack_all(messages: list[Message]) -> bytes:
+    """Return *messages* as one msgpack array: one ZeroMQ message for a whole batch."""
+    return msgpack.packb([to_wire(m) for m in messages])  # type: ignore[no-any-return]
+
+
+def unpack_all(data: bytes) -> list[Message]:
+    """Return the messages of a batch; the inverse of ``pack_all``.
+
+    Raises:
+        BadMessage: *data* is not msgpack, or holds something that is no message.
+    """
+    try:
+        plain = msgpack.unpackb(data)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise BadMessage(f"not msgpack: {error}") from error
+    return [from_wire(each) for each in plain]
