@@ -1,0 +1,65 @@
+# The manual of this repository: `make` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+CODE := wire journal venue ingest book condition store control ui
+DEMO_BINANCE_PORT ?= 18743
+DEMO_COINBASE_PORT ?= 18744
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test lint check bench database service wheel image lock
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## set up .venv with everything, from the lock file
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 install")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP)  ## run the whole logger in the foreground against the real exchanges
+	@exec $(BIN)/obl-run
+
+demo: $(STAMP)  ## the same against simulated exchanges, into ./data/demo: no internet, no keys
+	@DATA_DIR=data/demo \
+	SECURITIES=binance:BTCUSDT,binance:ETHUSDT,coinbase:BTC-USD \
+	BINANCE_WS_URL=ws://127.0.0.1:$(DEMO_BINANCE_PORT) BINANCE_REST_URL=http://127.0.0.1:$(DEMO_BINANCE_PORT) \
+	COINBASE_WS_URL=ws://127.0.0.1:$(DEMO_COINBASE_PORT) COINBASE_REST_URL=http://127.0.0.1:$(DEMO_COINBASE_PORT) \
+	COINBASE_API_KEY=demo COINBASE_API_SECRET=ZGVtbw== COINBASE_API_PASSPHRASE=demo \
+	DEMO_BINANCE_PORT=$(DEMO_BINANCE_PORT) DEMO_COINBASE_PORT=$(DEMO_COINBASE_PORT) \
+	exec $(BIN)/obl-run --conf tests/simulator/demo.conf
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/pytest -q
+
+lint: $(STAMP)  ## style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## lint and tests: what CI runs
+
+bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines)
+	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
+
+database: $(STAMP)  ## run the embedded database alone
+	@exec $(BIN)/obl-database
+
+service: $(STAMP)  ## install and start the systemd unit (as root)
+	@deploy/install-service "$(CURDIR)"
+
+wheel: $(STAMP)  ## build dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
+
+image:  ## build the container image order-book-logger
+	docker build -t order-book-logger .
+
+lock: $(STAMP)  ## write the lock files anew from pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
