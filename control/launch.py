@@ -1,0 +1,70 @@
+"""``obl-run``: check the settings, say what will run, and become supervisord.
+
+supervisord cannot read our settings by itself: what its configuration needs is exported here.
+"""
+
+import argparse
+import os
+import pwd
+import sys
+from pathlib import Path
+
+from wire.endpoints import Endpoints
+from wire.settings import BadSetting, Settings, load_settings
+
+_HERE = Path(__file__).resolve().parent
+CONFIGURATIONS = (_HERE.parent / "supervisord.conf", _HERE / "supervisord.conf")
+"""In a checkout, and in an installed wheel."""
+
+
+def exported(settings: Settings, runtime_dir: Path) -> dict[str, str]:
+    """Return the variables that supervisord.conf names, beside the environment."""
+    return {
+        "DATA_DIR": str(settings.data_dir.absolute()),
+        "BOOK_WORKERS": str(settings.book_workers),
+        "CONDITION_WORKERS": str(settings.condition_workers),
+        "STORE_WRITERS": str(settings.store_writers),
+        "OBL_BIN": str(Path(sys.executable).parent),
+        "OBL_RUNTIME_DIR": str(runtime_dir),
+        "OBL_EMBEDDED": "true" if settings.embedded else "false",
+        "OBL_USER": pwd.getpwuid(os.getuid()).pw_name,
+    }
+
+
+def greeting(settings: Settings) -> str:
+    """Return what a person should know while it starts."""
+    data = os.path.relpath(settings.data_dir)
+    database = f"embedded, port {settings.mongodb_embedded_port}" if settings.embedded else "MONGODB_ENDPOINT"
+    prefix = "" if data == "data" else f"DATA_DIR={data} "
+    return "\n".join(
+        [
+            f"order-book logger: data in {data}, database {database}, logs in {data}/logs",
+            f"  binance  {settings.binance_ws_url}",
+            f"  coinbase {settings.coinbase_ws_url}",
+            "In another terminal:",
+            f"  {prefix}.venv/bin/obl status              what is recorded, and how far behind it is",
+            f"  {prefix}.venv/bin/obl at BTCUSDT latest   the book as the database has it",
+            "Ctrl-C stops everything and stores what is open.",
+        ]
+    )
+
+
+def main() -> None:
+    """Run the logger in the foreground."""
+    parser = argparse.ArgumentParser(prog="obl-run", description=__doc__)
+    parser.add_argument("--conf", type=Path, help="another supervisord configuration (make demo)")
+    given = parser.parse_args()
+    configuration = given.conf or next(path for path in CONFIGURATIONS if path.exists())
+    try:
+        settings = load_settings(os.environ)
+        (settings.data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        runtime_dir = Endpoints(settings).runtime_dir
+    except (BadSetting, OSError) as error:
+        print(f"obl-run: {error}", file=sys.stderr)
+        sys.exit(2)
+    for warning in settings.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    print(greeting(settings), flush=True)
+    environment = {**os.environ, **exported(settings, runtime_dir)}
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]
+    os.execve(sys.executable, command, environment)  # noqa: S606  # becomes supervisord: nothing stands between it and a signal
