@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 Level = tuple[str, str]
-"""Price and size as the exchange wrote them."""
+"""Price and size as the exchange wrote them: text that ``numbers.exact`` has yet to check."""
 
 OrderRow = tuple[str, str, bytes]
 """Price, size and the 16 bytes of the order's UUID."""
@@ -65,8 +65,10 @@ class Route(msgspec.Struct, frozen=True):
     symbol: str
     """"" for what concerns no single security (acks, errors, notices)."""
     kind: str
-    """``book`` ``trade`` ``snapshot`` ``heartbeat`` ``control``"""
+    """``book`` ``trade`` ``snapshot`` ``heartbeat``, or ``control`` for all else (acks, errors,
+    notices, and known messages that are not recorded: ``control()`` gives Ignored for those)."""
     first_id: int | None = None
+    """Of a ``book``: its update ids (both None where the feed has none); of a ``trade``: its id twice."""
     last_id: int | None = None
 
 
@@ -115,7 +117,11 @@ class Trade(msgspec.Struct, frozen=True):
 
 
 class OrderEvent(msgspec.Struct, frozen=True):
-    """One message of an L3 feed; the fields as in wire.messages.Orders, text where a number."""
+    """One message of an L3 feed; the fields as in wire.messages.Orders, text where a number.
+
+    ``side`` is that of the order ``order_id``: of a match the maker's, so the aggressor's is the
+    other.  ``time_ns`` is 0 where a message of a new type came without a time.
+    """
 
     symbol: str
     id: int
@@ -205,10 +211,22 @@ class Budget(msgspec.Struct, frozen=True):
     per_second: float
 
 
+class Feed(msgspec.Struct, frozen=True):
+    """What a feed of a venue can do."""
+
+    book: str
+    """``l2`` or ``l3``."""
+    has_ids: bool
+    """False: an update's id is its position in the journal."""
+    rest_base: bool
+    """True: the book starts from ``snapshot_request``; False: from a snapshot in the feed itself."""
+
+
 class Venue(Protocol):
     """The functions of a venue module."""
 
     NAME: str
+    FEEDS: Mapping[str, Feed]
     BUDGET: Budget
     MAX_STREAMS: int
     """Symbols that one connection carries at most."""
@@ -231,15 +249,21 @@ class Venue(Protocol):
         credentials: Credentials | None = None,
         now_s: str = "",
     ) -> list[bytes]:
-        """Return the frames that subscribe *symbols*."""
+        """Return the frames that subscribe *symbols*; *now_s* is Unix seconds where it is signed.
+
+        Raises:
+            ValueError: an unknown feed or pace, or credentials that cannot sign.
+        """
 
     def unsubscribe(
         self, symbols: Sequence[str], *, feed: str, update_ms: int, request_id: int
     ) -> list[bytes]:
         """Return the frames that end the subscription of *symbols*."""
 
-    def route(self, frame: bytes) -> Route:
-        """Say where *frame* goes, without decoding its levels.
+    def route(self, frame: bytes, feed: str) -> Route:
+        """Say where *frame* of *feed* goes, without decoding its levels.
+
+        A match of ``full`` is a ``book`` frame with a sequence, of ``level2_batch`` a ``trade``.
 
         Raises:
             UnknownFrame: nothing that this venue sends.
@@ -253,14 +277,24 @@ class Venue(Protocol):
         """
 
     def decode(self, frame: bytes, feed: str) -> Decoded:
-        """Decode a frame of *feed*; every number in it has been checked.
+        """Decode a frame of *feed*.
+
+        Every number in it has been checked, but for the levels of a DepthUpdate or snapshot:
+        those are pairs of text, no price among them is zero, and ``numbers.exact`` refuses (BadNumber)
+        what is not digits with at most one dot.
 
         Raises:
             UnknownFrame: nothing that this venue sends, or a value that cannot be true.
         """
 
     def snapshot_request(self, symbol: str, feed: str, levels: int) -> RestRequest:
-        """Return the request for the whole book, at least *levels* a side where it is cut off."""
+        """Return the request for the whole book, at least *levels* a side where it is cut off.
+
+        *levels* 0 asks for as many as there are.
+
+        Raises:
+            ValueError: the base of this feed does not come over REST (``FEEDS``).
+        """
 
     def snapshot(self, symbol: str, feed: str, body: bytes, levels: int) -> BookSnapshot | OrderSnapshot:
         """Decode the body that answers ``snapshot_request``.
@@ -270,10 +304,23 @@ class Venue(Protocol):
         """
 
     def instruments_request(self, symbols: Sequence[str]) -> list[RestRequest]:
-        """Return the requests that tell what the venue says of *symbols*."""
+        """Return the requests that tell what the venue says of *symbols*.
+
+        One unknown symbol may make the venue refuse the whole request: ask again one by one.
+        """
 
     def instruments(self, body: bytes) -> dict[str, Instrument]:
-        """Decode a body that answers ``instruments_request``.
+        """Decode a body that answers ``instruments_request``; what it does not name is unknown there.
+
+        Raises:
+            UnknownFrame: no such body.
+        """
+
+    def trades_request(self, symbol: str, first_id: int, last_id: int) -> RestRequest:
+        """Return the request for the trades *first_id* to *last_id*, or for one page of them."""
+
+    def trades(self, symbol: str, body: bytes) -> list[Trade]:
+        """Decode a body that answers ``trades_request``, in id order; others may be among them.
 
         Raises:
             UnknownFrame: no such body.
