@@ -1,0 +1,216 @@
+"""One loop per process: it waits on all sockets, timers and signals, and never blocks elsewhere.
+
+A process is single-threaded: the loop waits on all its sockets, calls back what is readable, then the
+timers that are due, then the idle callbacks.  Clocks here are monotonic and serve only the timers.
+"""
+
+import heapq
+import signal
+import socket as sockets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+import zmq
+
+Socket = zmq.Socket[bytes]
+
+LINGER_MS = 2000
+"""What a closing process still waits for its last messages: supervisord gives it 10 s in all."""
+
+HIGH_WATER = 1000
+"""Messages in a socket's queue unless told: bounded, so that a dead peer costs no memory."""
+
+_LONGEST_WAIT_MS = 60_000
+
+
+class CannotRun(Exception):
+    """The process cannot start, and trying again will not help: one line, exit code 2."""
+
+
+class Timer:
+    """A callback that is due now and then."""
+
+    __slots__ = ("active", "callback", "seconds")
+
+    def __init__(self, seconds: float | None, callback: Callable[[], object]) -> None:
+        self.seconds = seconds
+        self.callback = callback
+        self.active = True
+
+    def cancel(self) -> None:
+        """Never call again."""
+        self.active = False
+
+
+class Loop:
+    """Waits on sockets and timers.
+
+    Callbacks should take a bounded number of messages and return; a socket that is still readable is
+    called again on the next turn.  An exception of a callback ends the process.
+    """
+
+    def __init__(self) -> None:
+        self.context: zmq.Context[Socket] = zmq.Context()
+        self.context.linger = LINGER_MS
+        self._poller = zmq.Poller()
+        self._readers: dict[Any, Callable[[], object]] = {}
+        self._writers: dict[Any, Callable[[], object]] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._numbers = count()
+        self._idles: list[Callable[[], bool | None]] = []
+        self._posted: deque[Callable[[], object]] = deque()
+        self._stopping = False
+        self._woken, self._waker = sockets.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        self.on_readable(self._woken.fileno(), self._wake)
+
+    def socket(self, kind: int, *, bind: str = "", connect: str = "", high_water: int = HIGH_WATER) -> Socket:
+        """Return a socket that closes with bounded linger and queues at most *high_water* messages.
+
+        Raises:
+            CannotRun: *bind* is in use or not an address of this host.
+        """
+        made = self.context.socket(kind)
+        made.set_hwm(high_water)
+        if bind:
+            try:
+                made.bind(bind)
+            except zmq.ZMQError as error:
+                made.close(0)
+                raise CannotRun(f"cannot listen on {bind}: {error.strerror}") from error
+        if connect:
+            made.connect(connect)
+        return made
+
+    def on_readable(self, source: Socket | int, callback: Callable[[], object]) -> None:
+        """Call back each turn while *source* (a ZeroMQ socket or file descriptor) can be read."""
+        self._readers[source] = callback
+        self._watch(source)
+
+    def on_writable(self, source: Socket | int, callback: Callable[[], object]) -> None:
+        """Call back each turn while *source* can be written; ``off_writable`` it when nothing is left."""
+        self._writers[source] = callback
+        self._watch(source)
+
+    def off(self, source: Socket | int) -> None:
+        """Stop watching *source*; to be called before it is closed."""
+        self._readers.pop(source, None)
+        self._writers.pop(source, None)
+        self._watch(source)
+
+    def off_writable(self, source: Socket | int) -> None:
+        """Stop waiting for room in *source*."""
+        self._writers.pop(source, None)
+        self._watch(source)
+
+    def every(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back every *seconds*, first after that time; calls that are missed are left out."""
+        return self._add(seconds, Timer(seconds, callback))
+
+    def once(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back once, after *seconds*."""
+        return self._add(seconds, Timer(None, callback))
+
+    def idle(self, callback: Callable[[], bool | None]) -> None:
+        """Call back at the end of each turn; True asks for another turn at once."""
+        self._idles.append(callback)
+
+    def post(self, callback: Callable[[], object]) -> None:
+        """Call back on the next turn; the one method besides ``stop`` for other threads."""
+        self._posted.append(callback)
+        self._nudge()
+
+    def stop(self) -> None:
+        """End ``run`` after this turn."""
+        self._stopping = True
+        self._nudge()
+
+    def run(self) -> None:
+        """Turn until stopped; SIGTERM and SIGINT stop it (in the main thread)."""
+        restore = self._catch_signals()
+        again = False
+        try:
+            while not self._stopping:
+                again = self._turn(0 if again else self._wait_ms())
+        finally:
+            restore()
+
+    def close(self) -> None:
+        """Close all sockets, waiting at most LINGER_MS for their last messages."""
+        self.context.destroy(LINGER_MS)
+        self._woken.close()
+        self._waker.close()
+
+    def _turn(self, wait_ms: int) -> bool:
+        for source, event in self._poller.poll(wait_ms):
+            if event & zmq.POLLOUT and (write := self._writers.get(source)):
+                write()
+            if event & ~zmq.POLLOUT and (read := self._readers.get(source)):
+                read()
+        timers = self._timers
+        if timers and timers[0][0] <= time.monotonic():
+            self._fire(time.monotonic())
+        again = False
+        for callback in self._idles:
+            if callback():
+                again = True
+        return again
+
+    def _wait_ms(self) -> int:
+        if not self._timers:
+            return _LONGEST_WAIT_MS
+        # rounded up: a turn that wakes too early would turn in vain
+        left = int((self._timers[0][0] - time.monotonic()) * 1000) + 1
+        return min(max(left, 0), _LONGEST_WAIT_MS)
+
+    def _fire(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now and not self._stopping:
+            due, _, timer = heapq.heappop(self._timers)
+            if not timer.active:
+                continue
+            if timer.seconds is not None:
+                late = max(due + timer.seconds, now)
+                heapq.heappush(self._timers, (late, next(self._numbers), timer))
+            timer.callback()
+
+    def _add(self, seconds: float, timer: Timer) -> Timer:
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), timer))
+        return timer
+
+    def _watch(self, source: Socket | int) -> None:
+        flags = (zmq.POLLIN if source in self._readers else 0) | (
+            zmq.POLLOUT if source in self._writers else 0
+        )
+        if flags:
+            self._poller.register(source, flags)
+        elif source in self._poller:
+            self._poller.unregister(source)
+
+    def _nudge(self) -> None:
+        with suppress(OSError):  # full: it is awake already
+            self._waker.send(b"\0")
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):
+            self._woken.recv(4096)
+        for _ in range(len(self._posted)):
+            self._posted.popleft()()
+
+    def _catch_signals(self) -> Callable[[], None]:
+        if threading.current_thread() is not threading.main_thread():
+            return lambda: None
+        wakeup = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        before = {s: signal.signal(s, lambda *_: self.stop()) for s in (signal.SIGTERM, signal.SIGINT)}
+
+        def restore() -> None:
+            signal.set_wakeup_fd(wakeup)
+            for number, action in before.items():
+                signal.signal(number, action)
+
+        return restore
