@@ -1,0 +1,341 @@
+"""Columns of int64 as bytes: the container of condition/FORMAT.md, part 2.
+
+encoding   data
+0 zeros    none
+1 constant one zigzag varint
+2 varints  a zigzag varint per value
+3 pcodec   chunk metadata and one page
+4 bytes    16 bytes per value
+5 bits     one bit per value
++ 128      on 2 and 3: a varint in front, by which every value is to be multiplied
+
+The encoder takes what is smallest; the decoder believes nothing that it has not checked.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+import pcodec
+from pcodec import wrapped
+
+Int64s = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.uint8]
+"""Order ids: one row of 16 bytes each."""
+
+VERSION = 1
+ID_BYTES = 16
+
+MAX_VALUES = 1 << 26
+"""More values than any column of a document can hold (16 MB of bits are 2**27): a corrupt count must not
+take the machine's memory."""
+
+_FEW = 64
+"""Up to here varints are tried: pcodec's metadata is 5 to 20 bytes a column."""
+
+_SCALED = 128
+
+
+class BadBlock(ValueError):
+    """The bytes are not a block of a version known here, or were damaged."""
+
+
+class Layout(enum.IntEnum):
+    """What the columns are (stored: never renumber)."""
+
+    CHANGES = 1
+    TRADES = 2
+    ORDERS = 3
+    IMAGE_L2 = 4
+    IMAGE_L3 = 5
+    RECEIPTS = 16
+
+
+class Encoding(enum.IntEnum):
+    """How a column lies in the bytes (stored: never renumber)."""
+
+    ZEROS = 0
+    CONSTANT = 1
+    VARINTS = 2
+    PCODEC = 3
+    BYTES = 4
+    BITS = 5
+
+
+class Spec(enum.Enum):
+    """What is known of a column before it is encoded; a decoder need not know it."""
+
+    PLAIN = 0
+    """No further structure: pcodec's bins do the work."""
+    STEPPED = 1
+    """Multiples of some step, most of the time (sizes in lots): pcodec finds the step."""
+    SCALED = 2
+    """Multiples of one number, all of them (times of a coarse clock)."""
+    FLAGS = 3
+    """0 and 1."""
+    SLOPED = 4
+    """Neighbours are near one another: differences are taken where they help."""
+
+
+_CONFIGS = {
+    Spec.PLAIN: (pcodec.ModeSpec.classic(), pcodec.DeltaSpec.no_op()),
+    Spec.STEPPED: (pcodec.ModeSpec.auto(), pcodec.DeltaSpec.no_op()),
+    Spec.SCALED: (pcodec.ModeSpec.classic(), pcodec.DeltaSpec.no_op()),
+    Spec.FLAGS: (pcodec.ModeSpec.classic(), pcodec.DeltaSpec.no_op()),
+    Spec.SLOPED: (pcodec.ModeSpec.auto(), pcodec.DeltaSpec.auto()),
+}
+
+_FILE = wrapped.FileCompressor()
+_HEADER: bytes = _FILE.write_header()
+
+
+class Column(NamedTuple):
+    """One encoded column."""
+
+    encoding: int
+    count: int
+    data: bytes
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+def uvarint(value: int) -> bytes:
+    """Return *value* (not negative) as unsigned LEB128."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _zigzag(value: int) -> int:
+    return (value << 1) ^ (value >> 63)
+
+
+class _Bytes:
+    """A place in bytes that are being read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        if size > len(self._data) - self._at:
+            raise BadBlock(f"{size} bytes wanted at {self._at}, the block has {len(self._data)}")
+        taken = self._data[self._at : self._at + size]
+        self._at += size
+        return taken
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def uvarint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+        if value >> 64:
+            raise BadBlock(f"number of more than 64 bits before byte {self._at}")
+        return value
+
+    def zigzag(self) -> int:
+        raw = self.uvarint()
+        return (raw >> 1) ^ -(raw & 1)
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise BadBlock(f"{len(self._data) - self._at} bytes left over")
+
+
+# --- encoding --------------------------------------------------------------------------------
+
+
+def _pcodec(values: Int64s, spec: Spec) -> bytes:
+    mode, delta = _CONFIGS[spec]
+    config = pcodec.ChunkConfig(
+        mode_spec=mode, delta_spec=delta, paging_spec=pcodec.PagingSpec.exact_page_sizes([len(values)])
+    )
+    chunk = _FILE.chunk_compressor(values, config)
+    return bytes(chunk.write_meta()) + bytes(chunk.write_page(0))
+
+
+def _step(values: Int64s, spec: Spec) -> int:
+    return int(np.gcd.reduce(values)) if spec is Spec.SCALED else 1
+
+
+def column(values: Int64s, spec: Spec = Spec.PLAIN) -> Column:
+    """Return *values* in the encoding that is smallest for them."""
+    values = np.ascontiguousarray(values, dtype=np.int64)
+    count = len(values)
+    if not values.any():
+        return Column(Encoding.ZEROS, count, b"")
+    first = int(values[0])
+    if (values == first).all():
+        return Column(Encoding.CONSTANT, count, uvarint(_zigzag(first)))
+    step = _step(values, spec)
+    front, scaled = (uvarint(step), _SCALED) if step > 1 else (b"", 0)
+    if step > 1:
+        values = values // step
+    best = Column(Encoding.PCODEC | scaled, count, front + _pcodec(values, spec))
+    if count <= _FEW:
+        varints = front + b"".join(uvarint(_zigzag(value)) for value in values.tolist())
+        if len(varints) <= len(best.data):
+            best = Column(Encoding.VARINTS | scaled, count, varints)
+    if spec is Spec.FLAGS and (count + 7) // 8 <= len(best.data):
+        best = Column(Encoding.BITS, count, np.packbits(values.astype(np.uint8), bitorder="little").tobytes())
+    return best
+
+
+def id_column(ids: Ids) -> Column:
+    """Return rows of 16 bytes as they are: a random id has nothing to save."""
+    return Column(Encoding.BYTES, len(ids), ids.tobytes())
+
+
+def pack_columns(layout: Layout, columns: Sequence[Column]) -> bytes:
+    """Return the container of *columns*."""
+    header = _HEADER if any(c.encoding & ~_SCALED == Encoding.PCODEC for c in columns) else b""
+    parts = [bytes((layout, VERSION, len(header))), header, uvarint(len(columns))]
+    parts += [bytes((c.encoding,)) + uvarint(c.count) + uvarint(len(c.data)) for c in columns]
+    parts += [c.data for c in columns]
+    return b"".join(parts)
+
+
+# --- decoding --------------------------------------------------------------------------------
+
+
+def checked(fields: Mapping[str, Any], name: str) -> bytes:
+    """Return the binary field *name* of a document after its checksum.
+
+    Raises:
+        BadBlock: the field is absent or damaged, or of another codec or version.
+    """
+    if fields.get("codec") != "pco" or fields.get("version") != VERSION:
+        raise BadBlock(f"codec {fields.get('codec')!r} version {fields.get('version')!r} is not known here")
+    checksum = "crc32c" if name == "body" else f"{name}_crc32c"
+    if name not in fields or checksum not in fields:
+        raise BadBlock(f"a block without {name} or {checksum}")
+    data = bytes(fields[name])
+    if crc32c(data) != fields[checksum]:
+        raise BadBlock(f"the checksum of {name} ({len(data)} bytes) is wrong")
+    return data
+
+
+def crc32c(data: bytes) -> int:
+    """Return the Castagnoli checksum."""
+    return int(google_crc32c.value(data))
+
+
+class ColumnReader:
+    """Gives the columns of a container one after the other, as the tables of FORMAT.md name them."""
+
+    def __init__(self, data: bytes, layout: Layout) -> None:
+        source = _Bytes(data)
+        found, version, header = source.byte(), source.byte(), source.byte()
+        if found != layout or version != VERSION:
+            raise BadBlock(f"layout {found} version {version} where {layout.name} version {VERSION} should be")
+        self._file = _pcodec_file(source.take(header)) if header else None
+        entries = [(source.byte(), source.uvarint(), source.uvarint()) for _ in range(source.uvarint())]
+        self._columns = [Column(kind, count, source.take(size)) for kind, count, size in entries]
+        source.end()
+        self._next = 0
+
+    def take(self, count: int | None = None) -> Int64s:
+        """Return the next column.
+
+        Raises:
+            BadBlock: there is none, it is damaged, or it has not *count* values.
+        """
+        return self._values(self._take(count))
+
+    def next_count(self) -> int:
+        """Return how many values the next column has (0: there is none)."""
+        return self._columns[self._next].count if self._next < len(self._columns) else 0
+
+    def take_ids(self, count: int) -> Ids:
+        """Return the next column, of *count* ids.
+
+        Raises:
+            BadBlock: as ``take``.
+        """
+        found = self._take(count)
+        if not count:
+            return np.empty((0, ID_BYTES), np.uint8)
+        if found.encoding != Encoding.BYTES or len(found.data) != count * ID_BYTES:
+            raise BadBlock(f"{count} ids in {len(found.data)} bytes of encoding {found.encoding}")
+        return np.frombuffer(found.data, np.uint8).reshape(count, ID_BYTES)
+
+    def end(self) -> None:
+        """Raise BadBlock where columns are left over."""
+        if self._next != len(self._columns):
+            raise BadBlock(f"{len(self._columns) - self._next} columns left over")
+
+    def _take(self, count: int | None) -> Column:
+        if self._next == len(self._columns):
+            raise BadBlock(f"a column wanted after the last, the {self._next}th")
+        found = self._columns[self._next]
+        self._next += 1
+        if found.count > MAX_VALUES or (count is not None and found.count != count):
+            raise BadBlock(f"column {self._next} has {found.count} values, not {count}")
+        return found
+
+    def _values(self, found: Column) -> Int64s:
+        kind, count = found.encoding & ~_SCALED, found.count
+        data = _Bytes(found.data)
+        step = 1
+        if found.encoding & _SCALED:
+            if kind not in (Encoding.VARINTS, Encoding.PCODEC):
+                raise BadBlock(f"unknown encoding {found.encoding}")
+            step = data.uvarint()
+        match kind:
+            case Encoding.ZEROS:
+                values = np.zeros(count, np.int64)
+            case Encoding.CONSTANT:
+                values = np.full(count, data.zigzag(), np.int64)
+            case Encoding.VARINTS:
+                if count > len(found.data):
+                    raise BadBlock(f"{count} varints in {len(found.data)} bytes")
+                values = np.fromiter((data.zigzag() for _ in range(count)), np.int64, count)
+            case Encoding.PCODEC:
+                values = self._pcodec(data, count)
+            case Encoding.BITS:
+                bits = np.frombuffer(data.take((count + 7) // 8), np.uint8)
+                values = np.unpackbits(bits, count=count, bitorder="little").astype(np.int64)
+            case _:
+                raise BadBlock(f"unknown encoding {found.encoding}")
+        data.end()
+        return values if step == 1 else values * np.uint64(step).astype(np.int64)
+
+    def _pcodec(self, data: _Bytes, count: int) -> Int64s:
+        if self._file is None:
+            raise BadBlock("a pcodec column without a pcodec header")
+        source = data.rest()
+        try:
+            chunk, used = self._file.chunk_decompressor(source, "i64")
+            values = np.empty(count, np.int64)
+            progress, page = chunk.read_page_into(source[used:], count, values)
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise BadBlock(f"pcodec: {error}") from error
+        if progress.n_processed != count or not progress.finished or used + page != len(source):
+            raise BadBlock(f"pcodec gave {progress.n_processed} of {count} values")
+        return values
+
+
+def _pcodec_file(header: bytes) -> wrapped.FileDecompressor:
+    try:
+        file, used = wrapped.FileDecompressor.new(header)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise BadBlock(f"pcodec header: {error}") from error
+    if used != len(header):
+        raise BadBlock(f"pcodec header of {used} bytes in {len(header)}")
+    return file
