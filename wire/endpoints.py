@@ -47,14 +47,13 @@ _PORTS = {
 
 
 class Endpoints:
-    """Endpoints of one installation."""
+    """Endpoints of one installation; ``runtime_dir`` is its private folder (supervisord's socket too)."""
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.pipeline_port
         self._host = settings.pipeline_host
-        self._folder: Path | None = None
-        if settings.pipeline_transport == "ipc":
-            self._folder = runtime_folder(settings.data_dir)
+        self.runtime_dir = runtime_folder(settings.data_dir)
+        self._folder = self.runtime_dir if settings.pipeline_transport == "ipc" else None
 
     def frames(self, line: str) -> str:
         """Return where the ingester of *line* publishes groups and Synced."""
