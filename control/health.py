@@ -1,0 +1,301 @@
+"""What is heard of the processes, put together: ``obl status``, ``list`` and ``processes``.
+
+Read from the health of a beat, where it is there:
+
+process    keys
+every      state lag_s rss_bytes
+ingest     securities{state reason feed version}
+book       securities{state feed update_id time_ns lag_s lag_bytes gaps_24h (or gaps) audit_pct}
+condition  securities{state bytes_per_change}
+store      database{reachable behind_s}, foreign{security: who records it}
+
+State of a security, the first that holds:
+
+    error         its venue refused it, or a stage says error
+    pending       its line has not subscribed it
+    error         its ingester or its maintainer is lost
+    (the book's)  syncing live catching_up gap halted
+    syncing       its maintainer has not spoken of it yet
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from control.registry import policy_text
+from wire.messages import Beat, Desired, Wanted
+from wire.names import bucket_of, venue_of, venue_of_line
+from wire.times import iso
+
+SILENCE_S = 5.0
+"""A process silent for longer than this is lost: five missed beats of one second."""
+
+_NS_PER_S = 1_000_000_000
+_S_PER_DAY = 86_400
+_HEALTHY = frozenset({"live", "halted"})
+_DISK_EVERY_S = 60.0
+_DISK_SAMPLES = 360
+"""Six hours of minutes: long enough to average a compaction out, short enough to follow a change."""
+_LEAST_SPAN_S = 300.0
+
+
+class Heard(msgspec.Struct):
+    """The last beat of a process, and how often it was started before."""
+
+    beat: Beat
+    at_s: float
+    restarts: int = 0
+
+
+class Workers(msgspec.Struct, frozen=True):
+    """Which processes there should be."""
+
+    lines: tuple[str, ...]
+    books: int
+    conditions: int
+    stores: int
+
+    def names(self) -> Iterator[str]:
+        """Yield every process that beats, in the order of the data."""
+        yield from map(ingester_of, self.lines)
+        yield from (f"book-{i}" for i in range(self.books))
+        yield from (f"condition-{i}" for i in range(self.conditions))
+        yield from (f"store-{i}" for i in range(self.stores))
+
+    def ingesters(self, security: str) -> list[str]:
+        """Return the processes that record *security*."""
+        venue = venue_of(security)
+        return [ingester_of(line) for line in self.lines if venue_of_line(line) == venue]
+
+    def maintainer(self, security: str) -> str:
+        """Return the process that keeps the book of *security*."""
+        return f"book-{bucket_of(security) % self.books}"
+
+    def conditioner(self, security: str) -> str:
+        """Return the process that makes the blocks of *security*."""
+        return f"condition-{bucket_of(security) % self.conditions}"
+
+
+def ingester_of(line: str) -> str:
+    """Return the process of *line*."""
+    return f"ingest-{line.replace('/', '-')}"
+
+
+class Board:
+    """Collects beats; times are given: ``now_s`` of a monotonic clock, ``now_ns`` UTC."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.workers = workers
+        self._heard: dict[str, Heard] = {}
+        self._disk: list[tuple[float, int]] = []
+
+    def hear(self, beat: Beat, now_s: float) -> None:
+        """Take note of *beat*."""
+        last = self._heard.get(beat.process)
+        again = last is not None and (last.beat.pid, last.beat.started_ns) != (beat.pid, beat.started_ns)
+        restarts = (last.restarts if last else 0) + again
+        self._heard[beat.process] = Heard(beat, now_s, restarts)
+
+    def alive(self, process: str, now_s: float) -> bool:
+        """Whether *process* beats."""
+        heard = self._heard.get(process)
+        return heard is not None and now_s - heard.at_s <= SILENCE_S
+
+    def beating(self, now_s: float) -> list[str]:
+        """Return every process that beats."""
+        return [name for name in self._heard if self.alive(name, now_s)]
+
+    def lines_word(self, security: str) -> tuple[str, str, int]:
+        """Return state, reason and desired version that the ingesters of *security* speak of last.
+
+        The state is "" where none has spoken of it: unknown venue, not started, not heard yet.
+        """
+        for process in self.workers.ingesters(security):
+            entry = self._entry(process, security)
+            if entry.get("state"):
+                return str(entry["state"]), str(entry.get("reason") or ""), int(entry.get("version") or 0)
+        return "", "", 0
+
+    def foreign(self) -> dict[str, str]:
+        """Return the securities that another recorder writes to this database, and which."""
+        return {
+            str(security): str(recorder)
+            for heard in self._heard.values()
+            for security, recorder in _map(heard.beat.health.get("foreign")).items()
+        }
+
+    def newest_ns(self, security: str) -> int:
+        """Return the newest exchange time heard of *security*'s venue, 0 for none."""
+        venue = venue_of(security)
+        return max(
+            (
+                int(entry.get("time_ns") or 0)
+                for heard in self._heard.values()
+                for name, entry in _map(heard.beat.health.get("securities")).items()
+                if venue_of(name) == venue
+            ),
+            default=0,
+        )
+
+    def disk(self, free_bytes: int, now_s: float) -> None:
+        """Take note of the free bytes of the disk; one sample a minute is kept."""
+        if self._disk and now_s - self._disk[-1][0] < _DISK_EVERY_S:
+            return
+        self._disk = [*self._disk[-_DISK_SAMPLES + 1 :], (now_s, free_bytes)]
+
+    def state(self, security: str, now_s: float) -> str:
+        """Return the state of *security*, by the table above."""
+        book = self._entry(self.workers.maintainer(security), security)
+        others = self._entry(self.workers.conditioner(security), security)
+        line, _, _ = self.lines_word(security)
+        if line == "refused" or "error" in (book.get("state"), others.get("state")):
+            return "error"
+        if line != "subscribed":
+            return "pending"
+        needed = [*self.workers.ingesters(security), self.workers.maintainer(security)]
+        if not all(self.alive(process, now_s) for process in needed):
+            return "error"
+        return str(book.get("state") or "syncing")
+
+    def listed(self, desired: Desired, now_s: float) -> list[dict[str, Any]]:
+        """Return the rows of ``obl list``."""
+        return [self._listed(wanted, now_s) for wanted in desired.securities]
+
+    def processes(self, now_s: float) -> list[dict[str, Any]]:
+        """Return the rows of ``obl processes``: those there should be, then those heard besides."""
+        names = dict.fromkeys([*self.workers.names(), *self._heard])
+        return [self._process(name, now_s) for name in names]
+
+    def status(self, desired: Desired, now_s: float, now_ns: int, free: int, reserve: int) -> dict[str, Any]:
+        """Return what ``obl status`` shows; *free* and *reserve* in bytes of the disk."""
+        securities = [self._security(wanted, now_s, now_ns) for wanted in desired.securities]
+        processes = self.processes(now_s)
+        database = self._database(now_s)
+        well = (
+            all(row["state"] in _HEALTHY for row in securities)
+            and all(row["state"] not in ("lost", "starting", "error") for row in processes)
+            and bool(database["reachable"])
+            and free > reserve
+        )
+        return {
+            "ok": well,
+            "securities": securities,
+            "processes": processes,
+            "disk": {
+                "free_bytes": free,
+                "reserve_bytes": reserve,
+                "days_left": self._days_left(free, reserve),
+            },
+            "database": database,
+        }
+
+    def _listed(self, wanted: Wanted, now_s: float) -> dict[str, Any]:
+        security = wanted.security
+        row = {
+            "security": security,
+            "state": self.state(security, now_s),
+            "policy": policy_text(wanted.policies[-1]),
+            "feed": self._feed(security),
+            "since": iso(wanted.since_ns),
+            "images_s": wanted.policies[-1].images_s or None,
+        }
+        reason = self._reason(security)
+        return {**row, "reason": reason} if reason else row
+
+    def _security(self, wanted: Wanted, now_s: float, now_ns: int) -> dict[str, Any]:
+        security = wanted.security
+        book = self._entry(self.workers.maintainer(security), security)
+        made = self._entry(self.workers.conditioner(security), security)
+        time_ns = book.get("time_ns")
+        row = {
+            "security": security,
+            "state": self.state(security, now_s),
+            "feed": self._feed(security),
+            "update_id": book.get("update_id"),
+            "time": iso(time_ns, venue_of(security)) if time_ns else None,
+            "age_s": round((now_ns - time_ns) / _NS_PER_S, 3) if time_ns else None,
+            "lag_s": book.get("lag_s"),
+            "lag_bytes": book.get("lag_bytes"),
+            "gaps_24h": book.get("gaps_24h", book.get("gaps")),
+            "bytes_per_change": made.get("bytes_per_change"),
+            "audit_pct": book.get("audit_pct"),
+        }
+        reason = self._reason(security)
+        return {**row, "reason": reason} if reason else row
+
+    def _process(self, name: str, now_s: float) -> dict[str, Any]:
+        heard = self._heard.get(name)
+        if heard is None:
+            return _process_row(name, None, "starting", None, None, 0)
+        health = heard.beat.health
+        state = str(health.get("state") or "live") if self.alive(name, now_s) else "lost"
+        return _process_row(
+            name, heard.beat.pid, state, health.get("lag_s"), health.get("rss_bytes"), heard.restarts
+        )
+
+    def _feed(self, security: str) -> str | None:
+        sources = [*self.workers.ingesters(security), self.workers.maintainer(security)]
+        feeds = (self._entry(process, security).get("feed") for process in sources)
+        return next((str(feed) for feed in feeds if feed), None)
+
+    def _reason(self, security: str) -> str:
+        stages = (self.workers.maintainer(security), self.workers.conditioner(security))
+        reasons = (str(self._entry(process, security).get("reason") or "") for process in stages)
+        return self.lines_word(security)[1] or next(filter(None, reasons), "")
+
+    def _database(self, now_s: float) -> dict[str, Any]:
+        """Put the writers' words together: reachable if one says so, behind as far as the last."""
+        words = [
+            _map(self._heard[name].beat.health.get("database"))
+            for name in self.workers.names()
+            if name.startswith("store-") and self.alive(name, now_s)
+        ]
+        behind = [float(word["behind_s"]) for word in words if word.get("behind_s") is not None]
+        row = {
+            "reachable": any(word.get("reachable") for word in words),
+            "behind_s": max(behind, default=None),
+        }
+        error = next((str(word["error"]) for word in words if word.get("error")), "")
+        return {**row, "error": error} if error else row
+
+    def _days_left(self, free: int, reserve: int) -> float | None:
+        """Return the days until the reserve is reached at the rate of the last hours; None: not filling."""
+        if not self._disk:
+            return None
+        (first_s, first_free), (last_s, last_free) = self._disk[0], self._disk[-1]
+        if last_s - first_s < _LEAST_SPAN_S or last_free >= first_free:
+            return None
+        rate = (first_free - last_free) / (last_s - first_s)
+        return round(max(free - reserve, 0) / rate / _S_PER_DAY, 1)
+
+    def _entry(self, process: str, security: str) -> Mapping[str, Any]:
+        heard = self._heard.get(process)
+        return _map(_map(heard.beat.health.get("securities")).get(security)) if heard else {}
+
+
+def _process_row(
+    name: str, pid: int | None, state: str, lag_s: object, rss_bytes: object, restarts: int
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "pid": pid,
+        "state": state,
+        "lag_s": lag_s,
+        "rss_bytes": rss_bytes,
+        "restarts": restarts,
+    }
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    """Return *value* if it is a map: what another process says is not ours to trust."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def by_process(securities: Iterable[str], workers: Workers) -> dict[str, list[str]]:
+    """Return the ingesters that record *securities*, each with its own."""
+    parts: dict[str, list[str]] = {}
+    for security in securities:
+        for process in workers.ingesters(security):
+            parts.setdefault(process, []).append(security)
+    return parts
