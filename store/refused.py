@@ -1,0 +1,53 @@
+"""Keeps the documents that no database takes, as files under DATA_DIR/refused/.
+
+``<id>~<covered>.bson`` is what would have been stored (``.msgpack``: the message, where no BSON could be
+made of it); ``.txt`` beside it says why.  Characters of the id that are not letters, digits, ``.``, ``-`` or
+``_`` are written as ``=`` and two hex digits.
+"""
+
+import os
+from pathlib import Path
+
+from store.waiting import Entry
+from wire.messages import pack
+
+
+def file_name(identity: str, covered: int) -> str:
+    """Return the name, without ending, of the file of one version of one document.
+
+    >>> file_name("binance:BTCUSDT|changes|1723161600", 12)
+    'binance=3aBTCUSDT=7cchanges=7c1723161600~12'
+    """
+    safe = "".join(
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or chr(byte) in ".-_" else f"={byte:02x}"
+        for byte in identity.encode()
+    )
+    return f"{safe}~{covered}"
+
+
+def keep(folder: Path, entry: Entry, reason: str) -> Path:
+    """Write *entry* and *reason* into *folder* and return the path, synced.
+
+    Raises:
+        OSError: the disk refuses; the document is not kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = file_name(entry.document.id, entry.document.covered)
+    _write(folder / f"{name}.txt", f"{reason}\n".encode())
+    path = folder / f"{name}{'.bson' if entry.data else '.msgpack'}"
+    _write(path, entry.data or pack(entry.document))
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
