@@ -96,7 +96,8 @@ class Column(NamedTuple):
     """One encoded column."""
 
     encoding: int
-    count: int
+    size: int
+    """Values in it."""
     data: bytes
 
 
@@ -192,7 +193,7 @@ def column(values: Int64s, spec: Spec = Spec.PLAIN) -> Column:
         varints = front + b"".join(uvarint(_zigzag(value)) for value in values.tolist())
         if len(varints) <= len(best.data):
             best = Column(Encoding.VARINTS | scaled, count, varints)
-    if spec is Spec.FLAGS and (count + 7) // 8 <= len(best.data):
+    if spec is Spec.FLAGS and (count + 7) // 8 <= len(best.data) and not (values >> 1).any():
         best = Column(Encoding.BITS, count, np.packbits(values.astype(np.uint8), bitorder="little").tobytes())
     return best
 
@@ -206,7 +207,7 @@ def pack_columns(layout: Layout, columns: Sequence[Column]) -> bytes:
     """Return the container of *columns*."""
     header = _HEADER if any(c.encoding & ~_SCALED == Encoding.PCODEC for c in columns) else b""
     parts = [bytes((layout, VERSION, len(header))), header, uvarint(len(columns))]
-    parts += [bytes((c.encoding,)) + uvarint(c.count) + uvarint(len(c.data)) for c in columns]
+    parts += [bytes((c.encoding,)) + uvarint(c.size) + uvarint(len(c.data)) for c in columns]
     parts += [c.data for c in columns]
     return b"".join(parts)
 
@@ -243,7 +244,9 @@ class ColumnReader:
         source = _Bytes(data)
         found, version, header = source.byte(), source.byte(), source.byte()
         if found != layout or version != VERSION:
-            raise BadBlock(f"layout {found} version {version} where {layout.name} version {VERSION} should be")
+            raise BadBlock(
+                f"layout {found} version {version} where {layout.name} version {VERSION} should be"
+            )
         self._file = _pcodec_file(source.take(header)) if header else None
         entries = [(source.byte(), source.uvarint(), source.uvarint()) for _ in range(source.uvarint())]
         self._columns = [Column(kind, count, source.take(size)) for kind, count, size in entries]
@@ -257,10 +260,6 @@ class ColumnReader:
             BadBlock: there is none, it is damaged, or it has not *count* values.
         """
         return self._values(self._take(count))
-
-    def next_count(self) -> int:
-        """Return how many values the next column has (0: there is none)."""
-        return self._columns[self._next].count if self._next < len(self._columns) else 0
 
     def take_ids(self, count: int) -> Ids:
         """Return the next column, of *count* ids.
@@ -285,12 +284,12 @@ class ColumnReader:
             raise BadBlock(f"a column wanted after the last, the {self._next}th")
         found = self._columns[self._next]
         self._next += 1
-        if found.count > MAX_VALUES or (count is not None and found.count != count):
-            raise BadBlock(f"column {self._next} has {found.count} values, not {count}")
+        if found.size > MAX_VALUES or (count is not None and found.size != count):
+            raise BadBlock(f"column {self._next} has {found.size} values, not {count}")
         return found
 
     def _values(self, found: Column) -> Int64s:
-        kind, count = found.encoding & ~_SCALED, found.count
+        kind, count = found.encoding & ~_SCALED, found.size
         data = _Bytes(found.data)
         step = 1
         if found.encoding & _SCALED:

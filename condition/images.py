@@ -1,0 +1,88 @@
+"""Images of whole books as bytes, and back (condition/FORMAT.md, layouts 4 and 5)."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from condition.blocks import bases_of, binary_fields, first_of, summed
+from condition.columns import (
+    ID_BYTES,
+    BadBlock,
+    ColumnReader,
+    Ids,
+    Int64s,
+    Layout,
+    Spec,
+    checked,
+    column,
+    id_column,
+    pack_columns,
+)
+
+
+class ImageColumns(NamedTuple):
+    """One row a level (L2) or an order (L3): ``bids`` rows of bids best first, then the asks best first.
+
+    Inside a price the orders stand in queue order; ``placed_ids`` is the update id that gave the
+    order its place, ``certain`` is 1 where the place is known.  The last three are empty for L2.
+    """
+
+    bids: int
+    prices: Int64s
+    sizes: Int64s
+    order_ids: Ids
+    placed_ids: Int64s
+    certain: Int64s
+
+
+def l2_image(bids: int, prices: Int64s, sizes: Int64s) -> ImageColumns:
+    """Return the image of a book of levels."""
+    nothing = np.empty(0, np.int64)
+    return ImageColumns(bids, prices, sizes, np.empty((0, ID_BYTES), np.uint8), nothing, nothing)
+
+
+def encode_image(rows: ImageColumns, book: str) -> dict[str, Any]:
+    """Return the binary fields of an image of *book* ``l2`` or ``l3``."""
+    bids, asks = rows.prices[: rows.bids], rows.prices[rows.bids :]
+    columns = [
+        column(np.array([first_of(bids), first_of(asks)], np.int64)),
+        column(bids[:-1] - bids[1:]),
+        column(asks[1:] - asks[:-1]),
+        column(rows.sizes, Spec.STEPPED),
+    ]
+    if book == "l2":
+        return binary_fields(pack_columns(Layout.IMAGE_L2, columns))
+    columns += [
+        column(rows.placed_ids, Spec.SLOPED),
+        column(rows.certain, Spec.FLAGS),
+        id_column(rows.order_ids),
+    ]
+    return binary_fields(pack_columns(Layout.IMAGE_L3, columns))
+
+
+def decode_image(fields: Mapping[str, Any]) -> ImageColumns:
+    """Return the rows of an image document.
+
+    Raises:
+        BadBlock: the image is damaged or of an unknown version.
+    """
+    book, bids, asks = fields.get("book"), fields.get("bids"), fields.get("asks")
+    if book not in ("l2", "l3") or not isinstance(bids, int) or not isinstance(asks, int):
+        raise BadBlock(f"an image of book {book!r} with {bids!r} bids and {asks!r} asks")
+    layout = Layout.IMAGE_L2 if book == "l2" else Layout.IMAGE_L3
+    reader = ColumnReader(checked(fields, "body"), layout)
+    bid_base, ask_base = bases_of(reader, 2)
+    prices = np.concatenate(
+        (
+            summed(bid_base, -reader.take(max(0, bids - 1)), bids),
+            summed(ask_base, reader.take(max(0, asks - 1)), asks),
+        )
+    )
+    rows = len(prices)
+    image = l2_image(bids, prices, reader.take(rows))
+    if layout is Layout.IMAGE_L3:
+        placed, certain = reader.take(rows), reader.take(rows)
+        image = image._replace(placed_ids=placed, certain=certain, order_ids=reader.take_ids(rows))
+    reader.end()
+    return image
