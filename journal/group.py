@@ -1,0 +1,295 @@
+"""The group: what one linger brought, as it lies in the journal and as it travels to the maintainers.
+
+The bytes of the ZeroMQ message are the bytes on disk, so a replay is what was live.
+
+    offset  bytes  field
+    0       4      "OBG1"
+    4       4      CRC32C of all that follows, unsigned
+    8       4      length of the columns, unsigned
+    12      4      count: the records in the group, unsigned, at least 1
+    16      8      first: position of the first record (wire.names), signed
+    24      n      columns: one msgpack array, its elements in this order
+
+    element      type                what
+    line         str                 the ingester that wrote it
+    kind         int                 Kind, of every record in the group
+    names        array of str        the securities of the group, in the order in which they come
+    buckets      bin, u1 a bucket    the buckets of the group, ascending; 255: concerns all of the line
+    bucket_ends  bin, u4 a bucket    records up to and with that bucket
+    recv_ns      bin, i8 a record    when it was received
+    lengths      bin, u4 a record    bytes of its payload
+    routes       bin, u2 a record    index into names
+    connections  bin, u4 a record    the connection that brought it, counted within the epoch; 0: none
+    blob         bin                 the payloads, one after the other
+
+Integers are little-endian.  Records are sorted by bucket, in order of arrival within a bucket, and
+number ``first + i``; so a reader takes its own buckets as a few slices and leaves the rest alone.
+"""
+
+import struct
+from bisect import bisect_right
+from collections.abc import Container, Iterator, Sequence
+from enum import IntEnum
+from functools import lru_cache, partial
+from itertools import accumulate, pairwise, repeat
+from typing import NamedTuple
+
+import google_crc32c
+import msgspec
+
+from wire.names import EVERY_SECURITY, bucket_of
+
+MAGIC = b"OBG1"
+HEADER_BYTES = 24
+
+MAX_GROUP_BYTES = 1 << 26
+"""The largest body a venue sends is a whole L3 book, about 10 MB; a longer length is a bad length."""
+
+MAX_RECORDS = 1 << 16
+"""What a route of two bytes can tell apart; a linger of 256 KB holds a few thousand frames."""
+
+MAX_PAYLOAD_BYTES = MAX_GROUP_BYTES // 2
+"""Leaves room for the columns and names of ``MAX_RECORDS`` records."""
+
+EVERY_BUCKET = 255
+"""The bucket of records that concern all of the line."""
+
+_CHECKED = struct.Struct("<IIq")
+_CHECK = struct.Struct("<4sI")
+_HEADER = struct.Struct("<4sIIIq")
+_TEN_ELEMENTS = b"\x9a"
+_BLOB = struct.Struct(">BI")
+_BIN_32 = 0xC6
+
+Row = tuple[int, str, int, bytes]
+"""recv_ns, security, connection, payload."""
+
+
+class Corrupt(ValueError):
+    """The bytes are not what the journal wrote."""
+
+
+class TooLarge(ValueError):
+    """More than one group holds; the caller writes several."""
+
+
+class Kind(IntEnum):
+    """What a record is (on disk: never renumber)."""
+
+    FRAME = 1
+    """A websocket message, verbatim."""
+    REST = 2
+    """journal.payload.Rest: the answer to a GET."""
+    TICK = 3
+    """Nothing but its time; one a second."""
+    COMMAND = 4
+    """journal.payload.Command: a change of the set of securities that was obeyed."""
+    CONNECTION = 5
+    """journal.payload.Connection: a websocket opened or closed."""
+    EPOCH = 6
+    """journal.payload.Epoch: the first record of every epoch."""
+
+
+class Record(NamedTuple):
+    """One record of a line's journal."""
+
+    position: int
+    kind: Kind
+    recv_ns: int
+    security: str
+    """``EVERY_SECURITY``: concerns all of the line."""
+    connection: int
+    payload: bytes
+
+
+class _Columns(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    line: str
+    kind: Kind
+    names: tuple[str, ...]
+    buckets: bytes
+    bucket_ends: bytes
+    recv_ns: bytes
+    lengths: bytes
+    routes: bytes
+    connections: bytes
+    blob: memoryview
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A group that was checked; its records are made when they are asked for."""
+
+    line: str
+    kind: Kind
+    first: int
+    count: int
+    size: int
+    """Bytes of the whole group."""
+    names: tuple[str, ...]
+    """The securities in it."""
+    _buckets: bytes
+    _bucket_ends: tuple[int, ...]
+    _recv_ns: bytes
+    _payload_ends: tuple[int, ...]
+    _routes: tuple[int, ...]
+    _connections: bytes
+    _data: bytes
+
+    @property
+    def next_position(self) -> int:
+        """Position after the last record."""
+        return self.first + self.count
+
+    def records(self, buckets: Container[int] | None = None) -> list[Record]:
+        """Return the records of *buckets* (None: of all) and those of ``EVERY_SECURITY``, by position."""
+        if buckets is None:
+            return self._slice(0, self.count)
+        records: list[Record] = []
+        for start, end in self._spans(buckets):
+            records += self._slice(start, end)
+        return records
+
+    def _spans(self, buckets: Container[int]) -> Iterator[tuple[int, int]]:
+        for bucket, span in zip(self._buckets, pairwise((0, *self._bucket_ends)), strict=True):
+            if bucket in buckets or bucket == EVERY_BUCKET:
+                yield span
+
+    def _slice(self, start: int, end: int) -> list[Record]:
+        count, data = end - start, self._data
+        payloads = [data[a:b] for a, b in pairwise(self._payload_ends[start : end + 1])]
+        columns = zip(
+            range(self.first + start, self.first + end),
+            repeat(self.kind, count),
+            struct.unpack_from(f"<{count}q", self._recv_ns, 8 * start),
+            map(self.names.__getitem__, self._routes[start:end]),
+            struct.unpack_from(f"<{count}I", self._connections, 4 * start),
+            payloads,
+            strict=True,
+        )
+        return list(map(_make_record, columns))
+
+
+_make_record = partial(tuple.__new__, Record)  # half the time of Record(...): one call in C a record
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Columns).decode
+
+
+@lru_cache(maxsize=1 << 16)
+def _bucket_of(security: str) -> int:
+    return EVERY_BUCKET if security == EVERY_SECURITY else bucket_of(security)
+
+
+def pack_group(line: str, kind: Kind, first_position: int, rows: Sequence[Row]) -> bytes:
+    """Return *rows* as one group whose first record has *first_position*.
+
+    Rows are sorted by bucket, those of one bucket keep their order; positions count in that order.
+
+    Raises:
+        ValueError: no rows.
+        TooLarge: more than ``MAX_RECORDS`` or ``MAX_GROUP_BYTES``.
+    """
+    count = len(rows)
+    if not 0 < count <= MAX_RECORDS:
+        raise TooLarge(f"{count} records in one group") if count else ValueError("a group without records")
+    keys = [_bucket_of(row[1]) for row in rows]
+    if any(a > b for a, b in pairwise(keys)):
+        rows = list(map(rows.__getitem__, sorted(range(count), key=keys.__getitem__)))
+        keys.sort()
+    recv_ns, securities, connections, payloads = zip(*rows, strict=True)
+    names = {name: index for index, name in enumerate(dict.fromkeys(securities))}
+    buckets = sorted(set(keys))
+    lengths = list(map(len, payloads))
+    blob_bytes = sum(lengths)
+    if blob_bytes > MAX_PAYLOAD_BYTES:
+        raise TooLarge(f"{blob_bytes} bytes in one group")
+    columns = (
+        line,
+        kind,
+        tuple(names),
+        bytes(buckets),
+        struct.pack(f"<{len(buckets)}I", *(bisect_right(keys, bucket) for bucket in buckets)),
+        struct.pack(f"<{count}q", *recv_ns),
+        struct.pack(f"<{count}I", *lengths),
+        struct.pack(f"<{count}H", *map(names.__getitem__, securities)),
+        struct.pack(f"<{count}I", *connections),
+    )
+    # The blob is added by hand, as msgpack's bin 32, so that the payloads are copied once, not three times.
+    head = _TEN_ELEMENTS + _encode(columns)[1:] + _BLOB.pack(_BIN_32, blob_bytes)
+    fixed = _CHECKED.pack(len(head) + blob_bytes, count, first_position)
+    checked = b"".join((fixed, head, *payloads))
+    return _CHECK.pack(MAGIC, google_crc32c.value(checked)) + checked
+
+
+class Header(NamedTuple):
+    """What the first 24 bytes of a group say; believed only once the CRC was checked."""
+
+    size: int
+    """Bytes of the whole group."""
+    first: int
+    next: int
+    """Position after its last record."""
+
+
+def read_header(data: bytes, offset: int = 0) -> Header:
+    """Return the header of the group that begins at *offset*; nothing of the rest is checked.
+
+    Raises:
+        Corrupt: no group begins there.
+    """
+    if len(data) - offset < HEADER_BYTES:
+        raise Corrupt("shorter than a group's header")
+    magic, _, length, count, first = _HEADER.unpack_from(data, offset)
+    if magic != MAGIC or not 0 < length <= MAX_GROUP_BYTES or not 0 < count <= MAX_RECORDS:
+        raise Corrupt("no group begins here")
+    return Header(HEADER_BYTES + length, first, first + count)
+
+
+def unpack_group(data: bytes) -> Group:
+    """Return the group that *data* is, all of it checked; the inverse of ``pack_group``.
+
+    Raises:
+        Corrupt: not one whole group as it was written.
+    """
+    header = read_header(data)
+    if len(data) != header.size:
+        raise Corrupt(f"{len(data)} bytes where the header says {header.size}")
+    checked = data[_CHECK.size :]
+    if google_crc32c.value(checked) != _CHECK.unpack_from(data)[1]:
+        raise Corrupt("bad checksum")
+    try:
+        columns = _decode(memoryview(checked)[_CHECKED.size :])
+        return _group(header, columns, checked)
+    except (msgspec.DecodeError, struct.error, IndexError) as error:
+        raise Corrupt(f"columns that do not fit: {error}") from error
+
+
+def _group(header: Header, columns: _Columns, checked: bytes) -> Group:
+    count, blob_start = header.next - header.first, len(checked) - len(columns.blob)
+    lengths = struct.unpack(f"<{count}I", columns.lengths)
+    routes = struct.unpack(f"<{count}H", columns.routes)
+    bucket_ends = struct.unpack(f"<{len(columns.buckets)}I", columns.bucket_ends)
+    payload_ends = tuple(accumulate(lengths, initial=blob_start))
+    fits = (
+        payload_ends[-1] == len(checked)
+        and max(routes) < len(columns.names)
+        and len(columns.recv_ns) == 8 * count
+        and len(columns.connections) == 4 * count
+        and bucket_ends[-1] == count
+        and all(a < b for a, b in pairwise((0, *bucket_ends)))
+    )
+    if not fits:
+        raise Corrupt("columns that do not fit one another")
+    return Group(
+        columns.line,
+        columns.kind,
+        header.first,
+        count,
+        header.size,
+        columns.names,
+        columns.buckets,
+        bucket_ends,
+        columns.recv_ns,
+        payload_ends,
+        routes,
+        columns.connections,
+        checked,
+    )
