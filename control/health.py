@@ -4,10 +4,11 @@ Read from the health of a beat, where it is there:
 
 process    keys
 every      state lag_s rss_bytes
-ingest     securities{state reason feed version}
+ingest     securities{state reason feed since_ns}
 book       securities{state feed update_id time_ns lag_s lag_bytes gaps_24h (or gaps) audit_pct}
 condition  securities{state bytes_per_change}
-store      database{reachable behind_s}, foreign{security: who records it}
+store      securities{state reason} of those in trouble, database{reachable behind_s error},
+           foreign{security: who records it}
 
 State of a security, the first that holds:
 
@@ -106,16 +107,17 @@ class Board:
         """Return every process that beats."""
         return [name for name in self._heard if self.alive(name, now_s)]
 
-    def lines_word(self, security: str) -> tuple[str, str, int]:
-        """Return state, reason and desired version that the ingesters of *security* speak of last.
+    def lines_word(self, wanted: Wanted) -> tuple[str, str]:
+        """Return state and reason that the ingesters give for this recording of a security.
 
         The state is "" where none has spoken of it: unknown venue, not started, not heard yet.
         """
-        for process in self.workers.ingesters(security):
-            entry = self._entry(process, security)
-            if entry.get("state"):
-                return str(entry["state"]), str(entry.get("reason") or ""), int(entry.get("version") or 0)
-        return "", "", 0
+        for process in self.workers.ingesters(wanted.security):
+            entry = self._entry(process, wanted.security)
+            # a word on an earlier recording of the same security is no word on this one
+            if entry.get("state") and entry.get("since_ns", wanted.since_ns) == wanted.since_ns:
+                return str(entry["state"]), str(entry.get("reason") or "")
+        return "", ""
 
     def foreign(self) -> dict[str, str]:
         """Return the securities that another recorder writes to this database, and which."""
@@ -144,19 +146,18 @@ class Board:
             return
         self._disk = [*self._disk[-_DISK_SAMPLES + 1 :], (now_s, free_bytes)]
 
-    def state(self, security: str, now_s: float) -> str:
-        """Return the state of *security*, by the table above."""
-        book = self._entry(self.workers.maintainer(security), security)
-        others = self._entry(self.workers.conditioner(security), security)
-        line, _, _ = self.lines_word(security)
-        if line == "refused" or "error" in (book.get("state"), others.get("state")):
+    def state(self, wanted: Wanted, now_s: float) -> str:
+        """Return the state of a security, by the table above."""
+        security = wanted.security
+        line, _ = self.lines_word(wanted)
+        if line == "refused" or self._trouble(security) is not None:
             return "error"
         if line != "subscribed":
             return "pending"
         needed = [*self.workers.ingesters(security), self.workers.maintainer(security)]
         if not all(self.alive(process, now_s) for process in needed):
             return "error"
-        return str(book.get("state") or "syncing")
+        return str(self._entry(self.workers.maintainer(security), security).get("state") or "syncing")
 
     def listed(self, desired: Desired, now_s: float) -> list[dict[str, Any]]:
         """Return the rows of ``obl list``."""
@@ -194,13 +195,13 @@ class Board:
         security = wanted.security
         row = {
             "security": security,
-            "state": self.state(security, now_s),
+            "state": self.state(wanted, now_s),
             "policy": policy_text(wanted.policies[-1]),
             "feed": self._feed(security),
             "since": iso(wanted.since_ns),
             "images_s": wanted.policies[-1].images_s or None,
         }
-        reason = self._reason(security)
+        reason = self._reason(wanted)
         return {**row, "reason": reason} if reason else row
 
     def _security(self, wanted: Wanted, now_s: float, now_ns: int) -> dict[str, Any]:
@@ -210,7 +211,7 @@ class Board:
         time_ns = book.get("time_ns")
         row = {
             "security": security,
-            "state": self.state(security, now_s),
+            "state": self.state(wanted, now_s),
             "feed": self._feed(security),
             "update_id": book.get("update_id"),
             "time": iso(time_ns, venue_of(security)) if time_ns else None,
@@ -221,7 +222,7 @@ class Board:
             "bytes_per_change": made.get("bytes_per_change"),
             "audit_pct": book.get("audit_pct"),
         }
-        reason = self._reason(security)
+        reason = self._reason(wanted)
         return {**row, "reason": reason} if reason else row
 
     def _process(self, name: str, now_s: float) -> dict[str, Any]:
@@ -239,10 +240,16 @@ class Board:
         feeds = (self._entry(process, security).get("feed") for process in sources)
         return next((str(feed) for feed in feeds if feed), None)
 
-    def _reason(self, security: str) -> str:
-        stages = (self.workers.maintainer(security), self.workers.conditioner(security))
-        reasons = (str(self._entry(process, security).get("reason") or "") for process in stages)
-        return self.lines_word(security)[1] or next(filter(None, reasons), "")
+    def _reason(self, wanted: Wanted) -> str:
+        return self.lines_word(wanted)[1] or self._trouble(wanted.security) or ""
+
+    def _trouble(self, security: str) -> str | None:
+        """Return why a stage calls *security* an error; None where none does."""
+        for process in self._heard:
+            entry = self._entry(process, security)
+            if entry.get("state") == "error":
+                return str(entry.get("reason") or f"{process} says error")
+        return None
 
     def _database(self, now_s: float) -> dict[str, Any]:
         """Put the writers' words together: reachable if one says so, behind as far as the last."""

@@ -1,0 +1,280 @@
+"""The control process: one socket for people, two for the processes.
+
+socket                 with                 what
+ROUTER manager port    obl (CURVE)          requests and answers of control.protocol
+REP    inproc          ZeroMQ itself        "may this key in?" (ZAP, control.auth)
+PUB    desired()       every process        the desired state, each second and at each change
+ROUTER beats()         every process        beats and replies up, requests down
+"""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import zmq
+
+from control import registry
+from control.auth import ZAP_ENDPOINT, Keys, derive, zap_answer
+from control.desk import Answer, Ask, Desk, Effect, Keep, Now, Say, StopAll
+from control.health import Board, Workers
+from control.protocol import MAX_MESSAGE_BYTES
+from wire.endpoints import Endpoints
+from wire.messages import BadMessage, Beat, Desired, Reply, Request, pack, unpack
+from wire.secrets import made_once
+from wire.service import CannotRun, Loop, Socket, log, run_process
+from wire.settings import Settings
+
+DESIRED_FILE = "control/desired.msgpack"
+KEY_FILE = "secrets/manager_key"
+
+_KEY_BYTES = 32
+_PUBLISH_S = 1.0
+_TICK_S = 0.25
+_FAREWELL_S = 0.3
+"""Between the answer to ``terminate`` and the end, so that the caller hears it."""
+
+_LEAVE_S = 5.0
+"""How long the other processes may take to stop before control goes, where nobody supervises."""
+
+_MESSAGES_A_TURN = 100
+
+
+class DesiredFile:
+    """The desired state on disk, replaced in one step so that a crash leaves the old or the new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> Desired | None:
+        """Return what was kept; None at the first start.
+
+        Raises:
+            CannotRun: there is a file that is no desired state.
+        """
+        try:
+            return registry.from_bytes(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (registry.Corrupt, OSError) as error:
+            raise CannotRun(
+                f"{self._path} cannot be read ({error}): remove it to begin with SECURITIES"
+            ) from error
+
+    def write(self, desired: Desired) -> None:
+        """Keep *desired* through a power loss.
+
+        Raises:
+            OSError: the disk refuses; the old state is still there.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._path.with_suffix(".new")
+        with aside.open("wb") as file:
+            file.write(registry.to_bytes(desired))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class Control:
+    """Joins the desk to its sockets, its file and the clock."""
+
+    def __init__(self, loop: Loop, settings: Settings, endpoints: Endpoints) -> None:
+        self._loop = loop
+        self._settings = settings
+        self._reserve_bytes = settings.reserve_bytes()
+        self._file = DesiredFile(settings.data_dir / DESIRED_FILE)
+        workers = Workers(
+            tuple(settings.lines()), settings.book_workers, settings.condition_workers, settings.store_writers
+        )
+        self._board = Board(workers)
+        self._desk = Desk(
+            self._first_state(),
+            self._board,
+            settings.window_seconds * 1_000_000_000,
+            settings.change_interval_ms,
+            self._now(),
+        )
+        self._people = self._listen(_keys(settings))
+        self._processes = loop.socket(zmq.ROUTER, bind=endpoints.beats())
+        self._processes.router_mandatory = True
+        self._processes.router_handover = True
+        self._desired = loop.socket(zmq.PUB, bind=endpoints.desired(), high_water=10)
+        loop.on_readable(self._people, self._hear_people)
+        loop.on_readable(self._processes, self._hear_processes)
+        loop.every(_PUBLISH_S, self._publish)
+        loop.every(_TICK_S, lambda: self._do(self._desk.tick(self._now())))
+        self._publish()
+
+    def close(self) -> None:
+        """Nothing is in memory only."""
+
+    # --- start -------------------------------------------------------------------------------
+
+    def _first_state(self) -> Desired:
+        kept = self._file.read()
+        seed = self._settings.securities
+        if kept is not None:
+            if differs := registry.difference(kept, seed):
+                log.warning(
+                    'event=securities_differ reason="the persisted set rules; SECURITIES only began it" '
+                    'difference="%s"',
+                    differs,
+                )
+            return kept
+        every_ms = self._settings.change_interval_ms
+        desired = registry.add(registry.EMPTY, list(seed), every_ms, time.time_ns())
+        self._file.write(desired)
+        log.info("event=first_start securities=%s", ",".join(registry.names(desired)))
+        return desired
+
+    def _listen(self, keys: Keys) -> Socket:
+        self._allowed = keys.client.public
+        self._zap = self._loop.socket(zmq.REP, bind=ZAP_ENDPOINT)
+        self._loop.on_readable(self._zap, self._let_in)
+        people = self._loop.context.socket(zmq.ROUTER)
+        people.curve_server = True
+        people.curve_secretkey = keys.server.secret
+        people.curve_publickey = keys.server.public
+        people.zap_domain = b"obl"
+        people.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        host, port = self._settings.manager_host, self._settings.manager_port
+        host = "127.0.0.1" if host == "localhost" else host  # ZeroMQ binds to addresses only
+        people.ipv6 = ":" in host
+        address = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+        try:
+            people.bind(address)
+        except zmq.ZMQError as error:
+            people.close(0)
+            raise CannotRun(
+                f"MANAGER_PORT={port}: cannot listen on {host} ({error.strerror}): is the logger running "
+                "already? else set another MANAGER_PORT"
+            ) from error
+        for warning in self._settings.warnings():
+            log.warning('event=unwise reason="%s"', warning)
+        log.info("event=listening host=%s port=%d", host, port)
+        return people
+
+    # --- hearing -----------------------------------------------------------------------------
+
+    def _let_in(self) -> None:
+        answer = zap_answer(self._zap.recv_multipart(), self._allowed)
+        if answer[2] != b"200":
+            log.warning('event=refused_client reason="wrong key"')
+        self._zap.send_multipart(answer)
+
+    def _hear_people(self) -> None:
+        for _ in range(_MESSAGES_A_TURN):
+            try:
+                caller, *parts = self._people.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._do(self._desk.request(caller, parts[-1] if parts else b"", self._now()))
+
+    def _hear_processes(self) -> None:
+        for _ in range(_MESSAGES_A_TURN):
+            try:
+                parts = self._processes.recv_multipart(zmq.NOBLOCK)
+                message = unpack(parts[-1])
+            except zmq.Again:
+                return
+            except BadMessage as error:
+                log.warning('event=bad_message from=%r reason="%s"', parts[0], error)
+                continue
+            match message:
+                case Beat():
+                    self._do(self._desk.beat(message, self._now()))
+                case Reply():
+                    self._do(self._desk.reply(message))
+                case _:
+                    log.warning("event=bad_message from=%r reason=unexpected", parts[0])
+
+    # --- doing -------------------------------------------------------------------------------
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Keep(desired):
+                    self._file.write(desired)
+                    log.info(
+                        "event=desired version=%d securities=%d", desired.version, len(desired.securities)
+                    )
+                    self._publish()
+                case Answer(caller, data):
+                    self._people.send_multipart([caller, data])
+                case Ask(process, request):
+                    self._ask(process, request)
+                case Say(text):
+                    log.warning(text)
+                case StopAll():
+                    self._loop.once(_FAREWELL_S, self._stop_all)
+
+    def _ask(self, process: str, request: Request) -> None:
+        try:
+            self._processes.send_multipart([process.encode(), pack(request)], zmq.NOBLOCK)
+        except zmq.ZMQError:
+            self._do(self._desk.unreachable(process, request.id))
+
+    def _publish(self) -> None:
+        self._desired.send(pack(self._desk.desired))
+
+    def _stop_all(self) -> None:
+        supervisor = os.getppid()
+        if os.environ.get("SUPERVISOR_ENABLED") and _is_supervisord(supervisor):
+            log.info("event=terminate supervisord=%d", supervisor)
+            os.kill(supervisor, signal.SIGTERM)
+            return
+        log.info("event=terminate")
+        for process in self._board.beating(time.monotonic()):
+            self._ask(process, Request(0, "terminate", {}))
+        self._until_s = time.monotonic() + _LEAVE_S
+        self._loop.every(_TICK_S, self._leave)
+
+    def _leave(self) -> None:
+        """Go when the last process is gone (it beats each second), or has had its time."""
+        if time.monotonic() > self._until_s or not self._board.beating(time.monotonic()):
+            self._loop.stop()
+
+    def _now(self) -> Now:
+        free = shutil.disk_usage(self._settings.data_dir).free
+        moment_s = time.monotonic()
+        self._board.disk(free, moment_s)
+        return Now(moment_s, time.time_ns(), free, self._reserve_bytes)
+
+
+def manager_key(settings: Settings) -> str:
+    """Return the key that control and obl share, making it at the first start."""
+    if settings.manager_authkey is not None:
+        return settings.manager_authkey.get_secret_value()
+    return made_once(settings.data_dir / KEY_FILE, _KEY_BYTES)
+
+
+def _keys(settings: Settings) -> Keys:
+    return derive(manager_key(settings))
+
+
+def _is_supervisord(pid: int) -> bool:
+    try:
+        return b"supervisord" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _build(loop: Loop, settings: Settings, endpoints: Endpoints, _: object) -> Control:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Control(loop, settings, endpoints)
+
+
+def main() -> None:
+    """Run the control process."""
+    run_process("control", _build)
+
+
+if __name__ == "__main__":
+    main()
