@@ -184,6 +184,9 @@ class Cut(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
     chains: tuple[Chain, ...]
     every_ms: int
     final: bool
+    read: Marks = {}
+    """Per line the reading position: no record at or past it is in this message or one before it, so that
+    what is made of it may leave when all before is synced (empty: the marks say that)."""
 
 
 class Image(msgspec.Struct, frozen=True, array_like=True, tag="image"):
@@ -216,6 +219,9 @@ class Image(msgspec.Struct, frozen=True, array_like=True, tag="image"):
     order_ids: bytes = b""
     placed_ids: bytes = b""
     certain_u1: bytes = b""
+    read: Marks = {}
+    """Per line the reading position: no record at or past it is in this message or one before it, so that
+    what is made of it may leave when all before is synced (empty: the marks say that)."""
 
 
 class Hole(msgspec.Struct, frozen=True, array_like=True, tag="hole"):
@@ -239,6 +245,9 @@ class Hole(msgspec.Struct, frozen=True, array_like=True, tag="hole"):
     """open healed suspect unverifiable"""
     covered: int
     """0 while the end is unknown, 1 once known, 2 healed."""
+    read: Marks = {}
+    """Per line the reading position: no record at or past it is in this message or one before it, so that
+    what is made of it may leave when all before is synced (empty: the marks say that)."""
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, tag="mark"):

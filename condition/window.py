@@ -1,0 +1,307 @@
+"""What a window collected, as the documents of its blocks.
+
+A window keeps the messages as they came; only at a cut are their columns joined.  A part of a window ends
+before the row that would take it past ROWS_PER_PART rows or levels, counted before netting, so that a
+provisional version and the final one divide alike.  A part's scales are the finest of its messages; where a
+coarser row would not fit 64 bits in the finer scale, the finer row begins the next part.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from condition.codec import (
+    ChangeColumns,
+    Int64s,
+    OrderColumns,
+    TradeColumns,
+    encode_changes,
+    encode_orders,
+    encode_trades,
+)
+from condition.columns import ID_BYTES
+from condition.netting import Updates, chain_starts, net
+from wire.messages import ABSENT, Chain, Changes, Cut, Orders, Trades
+
+ROWS_PER_PART = 200_000
+"""Half a megabyte of changes: far from MongoDB's 16 MB, near enough to decode at one go."""
+
+NS_PER_SECOND = 1_000_000_000
+_NS_PER_MS = 1_000_000
+
+_UPDATE_COLUMNS = (
+    "first_ids",
+    "last_ids",
+    "times_ns",
+    "effective_ns",
+    "received_ns",
+    "bid_counts",
+    "ask_counts",
+)
+_LEVEL_COLUMNS = ("prices", "sizes", "old_sizes")
+_TRADE_COLUMNS = ("ids", "times_ns", "effective_ns", "received_ns", "prices", "sizes")
+_ORDER_COLUMNS = (
+    *_TRADE_COLUMNS,
+    "old_prices",
+    "old_sizes",
+    "funds",
+    "trade_ids",
+)
+_BYTE_COLUMNS = {"sides": "sides_u1", "kinds": "kinds_u1", "reasons": "reasons_u1"}
+_ID_COLUMNS = ("order_ids", "taker_ids")
+
+_PRICE_SCALED = frozenset(("prices", "old_prices"))
+_SIZE_SCALED = frozenset(("sizes", "old_sizes"))
+
+Rows = Changes | Orders | Trades
+Columns = dict[str, Any]
+
+
+class BadCut(ValueError):
+    """A cut does not fit what was sent of its window: the maintainer broke its promise."""
+
+
+class Block(NamedTuple):
+    """One part of a window, ready to be a document."""
+
+    id: str
+    covered: int
+    fields: dict[str, Any]
+
+
+class _Piece(NamedTuple):
+    """Rows in one scale: ``rows`` one value a row, ``levels`` one value a level (changes only)."""
+
+    scales: tuple[int, int, int]
+    """Of prices, sizes and funds."""
+    rows: Columns
+    levels: Columns
+
+
+def document_id(security: str, kind: str, start_ns: int, part: int = 1) -> str:
+    """Return the ``_id`` of the block of *kind* of the window that starts at *start_ns*.
+
+    >>> document_id("binance:BTCUSDT", "changes", 1_723_161_600_000_000_000)
+    'binance:BTCUSDT|changes|1723161600'
+    >>> document_id("binance:BTCUSDT", "changes", 1_723_161_600_000_000_000, 2)
+    'binance:BTCUSDT|changes|1723161600|p2'
+    """
+    suffix = f"|p{part}" if part > 1 else ""
+    return f"{security}|{kind}|{start_ns // NS_PER_SECOND}{suffix}"
+
+
+class Window:
+    """The messages of one window of one feed of a security."""
+
+    def __init__(self, first: Rows, *, window_ns: int, has_ids: bool) -> None:
+        self._messages = [first]
+        self._window_ns = window_ns
+        self._has_ids = has_ids
+
+    def add(self, message: Rows) -> None:
+        """Keep the next rows, in id order."""
+        self._messages.append(message)
+
+    def blocks(self, cut: Cut) -> list[Block]:
+        """Return the window's blocks as they stand at *cut*.
+
+        Raises:
+            BadCut: rows lie outside the cut's chains.
+        """
+        pieces = [_piece(message) for message in self._messages]
+        parts = _parts(pieces)
+        return [self._block(cut, n, piece) for n, piece in enumerate(parts, 1)]
+
+    def _block(self, cut: Cut, part: int, piece: _Piece) -> Block:
+        rows = piece.rows
+        first, last = (rows["first_ids"], rows["last_ids"]) if piece.levels else (rows["ids"], rows["ids"])
+        chains = _restricted(cut.chains, int(first[0]), int(last[-1]))
+        covered = sum(end - start + 1 for start, end, _, _ in chains)
+        if not _within(first, last, chains):
+            raise BadCut(f"{cut.security} {cut.feed} {cut.start_ns}: rows outside the chains {cut.chains}")
+        if not self._has_ids and cut.feed == "changes":
+            covered = len(first)
+        fields = {
+            "end_ns": cut.start_ns + self._window_ns,
+            "chains": [list(chain) for chain in chains],
+            "price_scale": piece.scales[0],
+            "size_scale": piece.scales[1],
+        }
+        fields |= _encoded(cut, piece, chains)
+        return Block(document_id(cut.security, cut.feed, cut.start_ns, part), covered, fields)
+
+
+def _encoded(cut: Cut, piece: _Piece, chains: list[Chain]) -> dict[str, Any]:
+    match cut.feed:
+        case "changes":
+            rows = ChangeColumns(**piece.rows, prices=piece.levels["prices"], sizes=piece.levels["sizes"])
+            if cut.every_ms:
+                starts = chain_starts(rows.first_ids, [chain[0] for chain in chains])
+                rows = net(Updates(rows, piece.levels["old_sizes"]), cut.every_ms * _NS_PER_MS, starts)
+            header = {"every_ms": cut.every_ms, "levels": len(rows.prices)}
+            return header | _times(rows) | encode_changes(rows)
+        case "orders":
+            events = OrderColumns(**piece.rows)
+            return {"funds_scale": piece.scales[2]} | _times(events) | encode_orders(events)
+        case _:
+            trades = TradeColumns(**piece.rows)
+            return _times(trades) | encode_trades(trades)
+
+
+def _times(rows: ChangeColumns | OrderColumns | TradeColumns) -> dict[str, Any]:
+    times = {
+        "rows": len(rows.times_ns),
+        "first_time": int(rows.times_ns[0]),
+        "last_time": int(rows.times_ns[-1]),
+    }
+    if rows.effective_ns[-1] != rows.times_ns[-1]:
+        times["last_effective"] = int(rows.effective_ns[-1])
+    return times
+
+
+# --- chains ----------------------------------------------------------------------------------
+
+
+def _restricted(chains: tuple[Chain, ...], first: int, last: int) -> list[Chain]:
+    """Return what of *chains* lies in the ids *first* to *last*; a hash is known only at an entry's end."""
+    kept: list[Chain] = []
+    for start, end, image, book_hash in chains:
+        if end >= first and start <= last:
+            kept.append((max(start, first), min(end, last), image, book_hash if end <= last else b""))
+    return kept
+
+
+def _within(first: Int64s, last: Int64s, chains: list[Chain]) -> bool:
+    """Say whether every update lies inside one chain entry."""
+    starts = np.array([chain[0] for chain in chains], np.int64)
+    ends = np.array([chain[1] for chain in chains], np.int64)
+    entry = np.searchsorted(starts, first, side="right") - 1
+    return bool(len(chains)) and bool((entry >= 0).all() and (last <= ends[entry]).all())
+
+
+# --- messages to pieces ----------------------------------------------------------------------
+
+
+def _int64s(data: bytes) -> Int64s:
+    return np.frombuffer(data, "<i8")
+
+
+def _piece(message: Rows) -> _Piece:
+    match message:
+        case Changes():
+            rows = {name: _int64s(getattr(message, name)) for name in _UPDATE_COLUMNS}
+            levels = {name: _int64s(getattr(message, name)) for name in _LEVEL_COLUMNS}
+            return _Piece((message.price_scale, message.size_scale, 0), rows, levels)
+        case Orders():
+            events: Columns = {name: _int64s(getattr(message, name)) for name in _ORDER_COLUMNS}
+            for name, field in _BYTE_COLUMNS.items():
+                events[name] = np.frombuffer(getattr(message, field), np.uint8).astype(np.int64)
+            for name in _ID_COLUMNS:
+                events[name] = np.frombuffer(getattr(message, name), np.uint8).reshape(-1, ID_BYTES)
+            return _Piece((message.price_scale, message.size_scale, message.funds_scale), events, {})
+        case Trades():
+            rows = {name: _int64s(getattr(message, name)) for name in _TRADE_COLUMNS}
+            rows["sides"] = np.frombuffer(message.sides_u1, np.uint8).astype(np.int64)
+            return _Piece((message.price_scale, message.size_scale, 0), rows, {})
+
+
+def _level_counts(piece: _Piece) -> Int64s:
+    if not piece.levels:
+        return np.ones(_length(piece), np.int64)
+    counts: Int64s = piece.rows["bid_counts"] + piece.rows["ask_counts"]
+    return counts
+
+
+def _length(piece: _Piece) -> int:
+    return len(piece.rows["times_ns"])
+
+
+def _slice(piece: _Piece, start: int, stop: int) -> _Piece:
+    if not start and stop == _length(piece):
+        return piece
+    ends = np.cumsum(_level_counts(piece))
+    low, high = int(ends[start - 1]) if start else 0, int(ends[stop - 1])
+    rows = {name: values[start:stop] for name, values in piece.rows.items()}
+    return _Piece(piece.scales, rows, {name: values[low:high] for name, values in piece.levels.items()})
+
+
+# --- pieces to parts -------------------------------------------------------------------------
+
+
+def _parts(pieces: list[_Piece]) -> list[_Piece]:
+    """Return *pieces* joined into parts, each within the limits and in one scale."""
+    parts: list[list[_Piece]] = []
+    room_rows = room_levels = 0
+    for piece in pieces:
+        for run in _runs(piece, room_rows, room_levels):
+            counts = _level_counts(run)
+            rows, levels = len(counts), int(counts.sum())
+            if not parts or rows > room_rows or levels > room_levels or not _joinable([*parts[-1], run]):
+                parts.append([])
+                room_rows = room_levels = ROWS_PER_PART
+            parts[-1].append(run)
+            room_rows, room_levels = room_rows - rows, room_levels - levels
+    return [_joined(part) for part in parts]
+
+
+def _runs(piece: _Piece, room_rows: int, room_levels: int) -> Iterator[_Piece]:
+    """Yield *piece* in slices: what still has room, then as much at a time as a part holds."""
+    ends = np.cumsum(_level_counts(piece))
+    start = taken = 0
+    while start < len(ends):
+        stop = int(np.searchsorted(ends, taken + room_levels, side="right"))
+        stop = min(stop, start + room_rows)
+        if stop > start:
+            yield _slice(piece, start, stop)
+            start, taken = stop, int(ends[stop - 1])
+        elif room_rows == ROWS_PER_PART and room_levels == ROWS_PER_PART:
+            # One update above the limit is a part of its own.
+            yield _slice(piece, start, start + 1)
+            start, taken = start + 1, int(ends[start])
+        room_rows = room_levels = ROWS_PER_PART
+
+
+def _finest(pieces: list[_Piece]) -> tuple[int, int, int]:
+    price, size, funds = (max(scales) for scales in zip(*(piece.scales for piece in pieces), strict=True))
+    return price, size, funds
+
+
+def _factor(name: str, piece: _Piece, scales: tuple[int, int, int]) -> int:
+    of = 0 if name in _PRICE_SCALED else 1 if name in _SIZE_SCALED else 2 if name == "funds" else None
+    return 1 if of is None else 10 ** int(scales[of] - piece.scales[of])
+
+
+def _joinable(pieces: list[_Piece]) -> bool:
+    """Say whether every value fits 64 bits in the finest scale of *pieces*."""
+    scales = _finest(pieces)
+    for piece in pieces:
+        for name, values in (*piece.rows.items(), *piece.levels.items()):
+            factor = _factor(name, piece, scales)
+            if factor == 1 or not len(values):
+                continue
+            present = values[values != ABSENT]
+            largest = max(abs(int(present.min())), abs(int(present.max()))) if len(present) else 0
+            if max(largest, 1) * factor >= 2**63:
+                return False
+    return True
+
+
+def _joined(pieces: list[_Piece]) -> _Piece:
+    scales = _finest(pieces)
+
+    def join(parts: list[Columns]) -> Columns:
+        columns: Columns = {}
+        for name in parts[0]:
+            scaled = [
+                _rescaled(columns_of[name], _factor(name, piece, scales))
+                for piece, columns_of in zip(pieces, parts, strict=True)
+            ]
+            columns[name] = np.concatenate(scaled)
+        return columns
+
+    return _Piece(scales, join([p.rows for p in pieces]), join([p.levels for p in pieces]))
+
+
+def _rescaled(values: Any, factor: int) -> Any:
+    return values if factor == 1 else np.where(values == ABSENT, ABSENT, values * factor)
