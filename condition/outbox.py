@@ -45,20 +45,18 @@ class Outbox:
         self._lines = lines
         self._synced: Marks = {}
         self._pending: dict[str, _Pending] = {}
-        self._bytes = 0
+        self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._pending)
 
+    def __contains__(self, document_id: str) -> bool:
+        return document_id in self._pending
+
     @property
     def full(self) -> bool:
         """Whether nothing more may be read until answers come."""
-        return len(self._pending) >= MAX_DOCUMENTS or self._bytes >= MAX_BYTES
-
-    @property
-    def unsent(self) -> int:
-        """Documents that wait for a sync, a writer or another try."""
-        return sum(each.heard_ns is None for each in self._pending.values())
+        return len(self._pending) >= MAX_DOCUMENTS or self.bytes >= MAX_BYTES
 
     def put(self, document: Document, needs: Marks) -> None:
         """Take *document*; it may leave when every record before *needs* is synced."""
@@ -68,7 +66,7 @@ class Outbox:
                 return
             self._remove(document.id)
         self._pending[document.id] = pending = _Pending(document, needs)
-        self._bytes += pending.size
+        self.bytes += pending.size
 
     def synced(self, line: str, position: int) -> None:
         """Take an ingester's word that every record before *position* survives a power loss."""
@@ -114,5 +112,5 @@ class Outbox:
 
     def _remove(self, name: str) -> Document:
         pending = self._pending.pop(name)
-        self._bytes -= pending.size
+        self.bytes -= pending.size
         return pending.document

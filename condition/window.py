@@ -98,17 +98,29 @@ class Window:
         self._messages = [first]
         self._window_ns = window_ns
         self._has_ids = has_ids
+        self._grew = True
+        self.written: dict[str, int] = {}
+        """The blocks that a cut made so far: id and covered."""
 
     def add(self, message: Rows) -> None:
         """Keep the next rows, in id order."""
         self._messages.append(message)
+        self._grew = True
 
-    def blocks(self, cut: Cut) -> list[Block]:
-        """Return the window's blocks as they stand at *cut*.
+    def unwritten(self, cut: Cut) -> list[Block]:
+        """Return the blocks that cover more at *cut* than when they were last made.
 
         Raises:
             BadCut: rows lie outside the cut's chains.
         """
+        if not self._grew:
+            return []
+        blocks = [block for block in self._blocks(cut) if self.written.get(block.id) != block.covered]
+        self.written |= {block.id: block.covered for block in blocks}
+        self._grew = False
+        return blocks
+
+    def _blocks(self, cut: Cut) -> list[Block]:
         pieces = [_piece(message) for message in self._messages]
         parts = _parts(pieces)
         return [self._block(cut, n, piece) for n, piece in enumerate(parts, 1)]

@@ -1,0 +1,5 @@
+"""``python -m condition WORKER``."""
+
+from condition.process import main
+
+main()

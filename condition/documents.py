@@ -1,0 +1,62 @@
+"""The documents that the store is given (condition/FORMAT.md, part 1)."""
+
+from typing import Any
+
+import numpy as np
+
+from condition.codec import ImageColumns, encode_image, l2_image
+from condition.columns import ID_BYTES
+from condition.window import Block
+from wire.messages import Cut, Document, Hole, Image
+
+
+def block_document(cut: Cut, block: Block, reply_to: str) -> Document:
+    """Return one part of the window that *cut* closes."""
+    return Document(cut.feed, block.id, cut.security, cut.start_ns, block.covered, block.fields, reply_to)
+
+
+def image_document(image: Image, reply_to: str) -> Document:
+    """Return the whole book right after one update."""
+    prices, sizes = np.frombuffer(image.prices, "<i8"), np.frombuffer(image.sizes, "<i8")
+    rows = l2_image(image.bids, prices, sizes)
+    if image.book == "l3":
+        rows = ImageColumns(
+            image.bids,
+            prices,
+            sizes,
+            np.frombuffer(image.order_ids, np.uint8).reshape(-1, ID_BYTES),
+            np.frombuffer(image.placed_ids, "<i8"),
+            np.frombuffer(image.certain_u1, np.uint8).astype(np.int64),
+        )
+    bid_low, ask_high = image.certified
+    fields: dict[str, Any] = {
+        "update_id": image.update_id,
+        "time": image.time_ns,
+        "effective": image.effective_ns,
+        "book": image.book,
+        "bids": image.bids,
+        "asks": image.asks,
+        "certified": {"bid_low": bid_low, "ask_high": ask_high},
+        "price_scale": image.price_scale,
+        "size_scale": image.size_scale,
+        "hash": image.hash,
+    }
+    fields |= encode_image(rows, image.book)
+    name = f"{image.security}|image|{image.update_id}"
+    return Document("images", name, image.security, image.start_ns, 1, fields, reply_to)
+
+
+def gap_document(hole: Hole, reply_to: str) -> Document:
+    """Return a row of the gap ledger."""
+    fields: dict[str, Any] = {
+        "feed": hole.feed,
+        "first_id": hole.first_id,
+        "last_id": hole.last_id,
+        "from": hole.from_ns,
+        "to": hole.to_ns,
+        "cause": hole.cause,
+        "noticed_by": hole.noticed_by,
+        "state": hole.state,
+    }
+    name = f"{hole.security}|{hole.feed}|{hole.first_id}"
+    return Document("gaps", name, hole.security, hole.start_ns, hole.covered, fields, reply_to)
