@@ -1,0 +1,5 @@
+"""``python -m ingest binance/a``."""
+
+from ingest.process import main
+
+main()

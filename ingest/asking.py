@@ -1,0 +1,149 @@
+"""The REST requests of one line: what is asked next, under the venue's budget, and what came of it.
+
+What a line asks for are instruments (ingest.listing) and snapshots (ingest.snapshots), instruments
+first: a security waits for them.  At most ``MOST_ASKED`` requests are under way.
+
+answer              budget                       the question
+200                 the venue's own count        answered
+429, 418, 403       closed as told               asked again when it opens
+5xx, 451, none      as it is                     asked again after a back-off
+400, 404            as it is                     instruments: unknown symbol; snapshots: after a back-off
+"""
+
+from collections.abc import Iterable
+from itertools import count
+from random import Random
+from typing import NamedTuple
+
+from ingest.actions import Ask, Say
+from ingest.budget import Bucket
+from ingest.listing import Finding, Listing, Question
+from ingest.security import Security
+from ingest.snapshots import State
+from venue.api import Venue
+
+NS_PER_SECOND = 1_000_000_000
+
+MOST_ASKED = 4
+"""Enough to hide their round trips, few enough to stop when a 429 comes."""
+
+WIDE_SHARE = 0.25
+"""Part of the budget that a wide snapshot leaves for the next break of sequence."""
+
+_CLOSING = (403, 418, 429)
+
+
+class Answer(NamedTuple):
+    """What a REST request brought; a body was journalled before."""
+
+    status: int
+    """HTTP's; 0: no answer, and ``problem`` says why."""
+    body: bytes
+    problem: str = ""
+    snapshot_id: int | None = None
+    """Of a depth body that could be read; of one that could not, ``problem`` says why."""
+    retry_after_s: float | None = None
+    used_weight: int | None = None
+
+
+class Asking:
+    """Times are monotonic nanoseconds."""
+
+    def __init__(self, venue: Venue, feed: str, rng: Random, now: int) -> None:
+        self.listing = Listing(venue, rng, now)
+        self.problem = ""
+        """Why the REST interface does not answer, or ``""``."""
+        self._venue = venue
+        self._feed = feed
+        self._rest_base = venue.FEEDS[feed].rest_base
+        self._bucket = Bucket(venue.BUDGET, now)
+        self._room = WIDE_SHARE * venue.BUDGET.capacity
+        self._asked = 0
+        self._numbers = count(1)
+        self._questions: dict[int, Question] = {}
+
+    def due(self, securities: Iterable[Security], now: int) -> list[Ask]:
+        """Return the requests to make now."""
+        asks: list[Ask] = []
+        while self._asked < MOST_ASKED and (question := self.listing.due(now)) is not None:
+            if not self._bucket.take(question.request.weight, now):
+                self.listing.back(question)
+                return asks
+            names = tuple(f"{self._venue.NAME}:{symbol}" for symbol in question.symbols)
+            ask = Ask(next(self._numbers), "instrument", question.cause, names, 0, question.request)
+            self._questions[ask.number] = question
+            self._asked += 1
+            asks.append(ask)
+        if self._rest_base and self._asked < MOST_ASKED:
+            asks += self._snapshots(securities, now)
+        return asks
+
+    def _snapshots(self, securities: Iterable[Security], now: int) -> list[Ask]:
+        asks: list[Ask] = []
+        waiting = [
+            (s.need.asked_at, s.name, s, s.need)
+            for s in securities
+            if s.need is not None and s.need.state is State.NEEDED and s.added
+        ]
+        for _, _, security, need in sorted(waiting, key=lambda each: each[:2]):
+            wide = self._venue.snapshot_request(security.symbol, self._feed, need.levels(room=True))
+            room = self._bucket.available(now) - wide.weight >= self._room
+            if not need.due(now, room=room):
+                continue
+            levels = need.levels(room=room)
+            request = wide if room else self._venue.snapshot_request(security.symbol, self._feed, levels)
+            if self._asked >= MOST_ASKED or not self._bucket.take(request.weight, now):
+                break
+            need.asked(levels, now)
+            self._asked += 1
+            asks.append(Ask(next(self._numbers), "depth", need.cause, (security.name,), levels, request))
+        return asks
+
+    def instruments(self, ask: Ask, answer: Answer, now: int) -> tuple[Finding, list[Say]]:
+        """Take the answer to an ``instrument`` request."""
+        said = self._heed(answer, now)
+        question = self._questions.pop(ask.number)
+        finding = self.listing.answered(question, answer.status, answer.body, now)
+        if finding.problem and answer.status == 200:
+            said += self._trouble(finding.problem)
+        return finding, said
+
+    def snapshot(self, answer: Answer, security: Security | None, now: int) -> list[Say]:
+        """Take the answer to a ``depth`` request of *security* (None: removed meanwhile)."""
+        said = self._heed(answer, now)
+        if security is None or security.need is None:
+            return said
+        if answer.snapshot_id is None:
+            security.need.failed(now, until=self._bucket.closed_until())
+            if answer.status == 200:
+                said.append(
+                    Say("warning", f'event=bad_snapshot security={security.name} reason="{answer.problem}"')
+                )
+        elif not security.need.answered(answer.snapshot_id, now):
+            said.append(
+                Say("info", f"event=old_snapshot security={security.name} update_id={answer.snapshot_id}")
+            )
+        return said
+
+    def _heed(self, answer: Answer, now: int) -> list[Say]:
+        """Heed what an answer says of the budget and of the venue's health."""
+        self._asked -= 1
+        if answer.used_weight is not None:
+            self._bucket.used(answer.used_weight, now)
+        if answer.status == 200:
+            news, self.problem = bool(self.problem), ""
+            return [Say("info", "event=rest_works")] if news else []
+        if answer.status in _CLOSING:
+            opens = self._bucket.refused(answer.status, answer.retry_after_s, now)
+            reason = self._venue.refusal(answer.status, answer.body)
+            return self._trouble(f"{reason}; asked again in {(opens - now) // NS_PER_SECOND} s")
+        if answer.status == 0:
+            return self._trouble(answer.problem)
+        if answer.status not in (400, 404):
+            return self._trouble(self._venue.refusal(answer.status, answer.body))
+        return []
+
+    def _trouble(self, problem: str) -> list[Say]:
+        """Return a line where the problem is another one than the last."""
+        news, self.problem = problem != self.problem, problem
+        return [Say("warning", f'event=rest_problem reason="{problem}"')] if news else []

@@ -1,0 +1,373 @@
+"""The ingester of one line: sockets, files and clocks around ingest.session.
+
+source                     goes to
+websocket                  the recorder, then the session (its route only)
+REST thread                the recorder, then the session
+control (desired, beats)   the session
+maintainers (needed)       what may be dropped; wishes to the session
+timers                     the session 20 times a second; a tick record, the disk and the beat each second
+
+The session's actions come back in order and are done at once: what it journals is appended before
+whatever it asks for afterwards.
+"""
+
+import shutil
+import time
+from random import SystemRandom
+from typing import Any
+
+import zmq
+
+from ingest.actions import Action, Ask, Dial, Hang, Record, Remember, Say, Send
+from ingest.connection import Connection, Lost, dial
+from ingest.disk import Disk
+from ingest.framing import Opcode
+from ingest.recorder import Recorder
+from ingest.rest import Fetched, Rest
+from ingest.retention import Retention
+from ingest.roster import load_roster, save_roster
+from ingest.session import Session
+from ingest.setting import addresses, open_journal, subscription_of
+from journal.group import Kind
+from journal.payload import Command
+from journal.payload import Rest as RestBody
+from journal.writer import ArchiveRefused
+from venue import VENUES
+from venue.api import Route, UnknownFrame
+from wire.endpoints import Endpoints
+from wire.messages import BadMessage, Desired, Needed, unpack
+from wire.names import BUCKETS, EVERY_SECURITY, venue_of_line
+from wire.service import Beats, Loop, Refusal, log, process_name, run_process
+from wire.settings import Settings
+
+NS_PER_SECOND = 1_000_000_000
+
+TURN_SECONDS = 0.05
+"""Between two looks at what is due: a fifth of the smallest control gap but one, and nothing to a CPU."""
+
+MOST_NEEDED = 4 * BUCKETS
+"""Words of maintainers in the queue: the newest of each bucket is all that matters."""
+
+GARBAGE_LINE_NS = 10 * NS_PER_SECOND
+"""Frames that cannot be routed are all journalled; one in this time is worth a line."""
+
+_SHOWN_BYTES = 80
+
+
+class Ingester:
+    """One line's process."""
+
+    def __init__(self, loop: Loop, settings: Settings, endpoints: Endpoints, line: str) -> None:
+        self._loop = loop
+        self._line = line
+        self._venue = VENUES[venue_of_line(line)]
+        self._urls = addresses(settings, self._venue)
+        self._folder = settings.data_dir / "journal" / line.replace("/", "-")
+        self._keep_ns = settings.journal_keep_seconds * NS_PER_SECOND
+        self._archive_dir = settings.journal_archive_dir
+        subscription, feed_reason = subscription_of(settings, self._venue)
+        self._feed = subscription.feed
+        self._disk = Disk(settings.reserve_bytes())
+        self._retention = Retention(line)
+        self._connections: dict[int, Connection] = {}
+        self._dialing: set[int] = set()
+        self._unfinished: set[int] = set()
+        self._names: dict[str, str] = {"": EVERY_SECURITY}
+        self._garbage = 0
+        self._garbage_said = 0
+        self._writer = open_journal(self._folder, line, settings.journal_segment_bytes)
+        self._recorder = Recorder(
+            loop,
+            self._writer,
+            loop.socket(zmq.PUB, bind=endpoints.frames(line)),
+            linger_ms=settings.publish_linger_ms,
+            sync_ms=settings.journal_sync_ms,
+        )
+        self._rest = Rest(self._urls[1], self._venue, self._feed, self._fetched)
+        self._session = Session(
+            self._venue,
+            subscription,
+            SystemRandom(),
+            time.monotonic_ns(),
+            rotate_ns=settings.rotate_seconds * NS_PER_SECOND,
+            feed_reason=feed_reason,
+            remembered=load_roster(self._folder),
+        )
+        self._listen(endpoints)
+        log.info(
+            'event=line line=%s feed=%s reason="%s" epoch=%d',
+            line,
+            self._feed,
+            feed_reason,
+            self._writer.epoch,
+        )
+
+    def _listen(self, endpoints: Endpoints) -> None:
+        loop = self._loop
+        self._needed = loop.socket(zmq.SUB, high_water=MOST_NEEDED)
+        self._needed.subscribe(b"")
+        for bucket in range(BUCKETS):
+            self._needed.connect(endpoints.needed(bucket))
+        loop.on_readable(self._needed, self._hear_needed)
+        commands = {"snapshot": self._snapshot, "reset": self._reset}
+        name = process_name("ingest", self._line)
+        self._beats = Beats(loop, endpoints, name, self.health, commands, self._desired)
+        self._act()  # EPOCH is followed by what is recorded on
+        self._second()
+        loop.every(1.0, self._second)
+        loop.every(TURN_SECONDS, self._turn)
+        loop.idle(self._read_on)
+
+    def close(self) -> None:
+        """Close the connections, and see that all is on disk."""
+        for number in list(self._connections):
+            self._read(number)
+        self._recorder.flush()
+        self._session.pause("stopped")
+        self._turn()
+        self._recorder.close()
+
+    # --- frames --------------------------------------------------------------------------
+
+    def _read_on(self) -> bool:
+        """Read on where more was waiting than one turn may take."""
+        unfinished, self._unfinished = self._unfinished, set()
+        for number in unfinished:
+            self._read(number)
+        return bool(self._unfinished)
+
+    def _read(self, number: int) -> None:
+        connection = self._connections.get(number)
+        if connection is None:
+            return
+        now = time.monotonic_ns()
+        try:
+            messages, more = connection.read()
+        except Lost as lost:
+            self._drop(number)
+            self._session.lost(number, str(lost), now)
+            self._act()
+            return
+        if more:
+            self._unfinished.add(number)
+        recv_ns = time.time_ns()
+        self._session.heard(number, now)
+        for opcode, payload in messages:
+            if opcode in (Opcode.TEXT, Opcode.BINARY):
+                self._frame(number, payload, recv_ns, now)
+            elif opcode == Opcode.PING:
+                self._session.pinged(number, payload)
+
+    def _frame(self, number: int, payload: bytes, recv_ns: int, now: int) -> None:
+        try:
+            route = self._venue.route(payload, self._feed)
+        except UnknownFrame as error:
+            route = None
+            self._count_garbage(number, payload, error, now)
+        security = EVERY_SECURITY if route is None else self._name_of(route)
+        self._recorder.frame(recv_ns, security, number, payload)
+        if route is not None:
+            self._session.frame(number, route, payload, now)
+
+    def _name_of(self, route: Route) -> str:
+        name = self._names.get(route.symbol)
+        if name is None:
+            name = f"{self._venue.NAME}:{route.symbol}"
+            if len(self._names) < 1 << 16:  # a venue that invents symbols does not fill our memory
+                self._names[route.symbol] = name
+        return name
+
+    def _count_garbage(self, number: int, payload: bytes, error: UnknownFrame, now: int) -> None:
+        self._garbage += 1
+        if self._garbage == 1 or now - self._garbage_said >= GARBAGE_LINE_NS:
+            self._garbage_said = now
+            log.warning(
+                'event=unknown_frame connection=%d count=%d reason="%s" frame=%r',
+                number,
+                self._garbage,
+                error,
+                payload[:_SHOWN_BYTES],
+            )
+
+    # --- what the session wants ----------------------------------------------------------
+
+    def _turn(self) -> None:
+        for number, connection in list(self._connections.items()):
+            try:
+                connection.flush()
+            except Lost as lost:
+                self._drop(number)
+                self._session.lost(number, str(lost), time.monotonic_ns())
+        self._session.tick(time.monotonic_ns(), f"{time.time():.3f}")
+        self._act()
+
+    def _act(self) -> None:
+        while actions := self._session.take():
+            for action in actions:
+                self._do(action)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Record():
+                kind = Kind.COMMAND if isinstance(action.payload, Command) else Kind.CONNECTION
+                self._recorder.record(
+                    kind, action.security, action.connection, action.payload, time.time_ns()
+                )
+            case Remember():
+                save_roster(self._folder, action.securities)
+            case Send():
+                self._send(action)
+            case Dial():
+                self._dial(action.connection)
+            case Hang():
+                self._dialing.discard(action.connection)
+                self._drop(action.connection)
+            case Ask():
+                self._rest.ask(action)
+            case Say():
+                getattr(log, action.level)("%s", action.text)
+
+    def _send(self, action: Send) -> None:
+        connection = self._connections.get(action.connection)
+        if connection is None:
+            return
+        try:
+            connection.send(action.kind, action.payload)
+        except Lost as lost:
+            self._drop(action.connection)
+            self._session.lost(action.connection, str(lost), time.monotonic_ns())
+
+    def _dial(self, number: int) -> None:
+        self._dialing.add(number)
+
+        def done(connection: Connection | None, reason: str) -> None:
+            self._loop.post(lambda: self._dialed(number, connection, reason))
+
+        dial(self._urls[0], self._venue, done)
+
+    def _dialed(self, number: int, connection: Connection | None, reason: str) -> None:
+        now = time.monotonic_ns()
+        if number not in self._dialing:  # nobody wants it any more
+            if connection is not None:
+                connection.close()
+            return
+        self._dialing.discard(number)
+        if connection is None:
+            self._session.lost(number, reason, now)
+        else:
+            self._connections[number] = connection
+            self._loop.on_readable(connection.fileno(), lambda: self._read(number))
+            self._session.opened(number, now)
+        self._turn()
+
+    def _drop(self, number: int) -> None:
+        connection = self._connections.pop(number, None)
+        self._unfinished.discard(number)
+        if connection is not None:
+            self._loop.off(connection.fileno())
+            connection.close()
+
+    def _fetched(self, fetched: Fetched) -> None:
+        """Called in the REST thread."""
+        self._loop.post(lambda: self._answered(fetched))
+
+    def _answered(self, fetched: Fetched) -> None:
+        ask, answer = fetched.ask, fetched.answer
+        if answer.status:
+            body = RestBody(
+                ask.what,
+                ask.cause,
+                answer.status,
+                fetched.asked_ns,
+                ask.request.path,
+                ask.levels,
+                answer.body,
+            )
+            security = ask.securities[0] if len(ask.securities) == 1 else EVERY_SECURITY
+            self._recorder.record(Kind.REST, security, 0, body, fetched.received_ns)
+        self._session.answered(ask, answer, time.monotonic_ns())
+        self._act()
+
+    # --- control, maintainers, time ------------------------------------------------------
+
+    def _desired(self, desired: Desired) -> None:
+        self._session.desired(desired.securities, time.monotonic_ns())
+        self._turn()
+        self._beats.now()
+
+    def _snapshot(self, args: dict[str, Any]) -> list[str]:
+        names = [str(name) for name in args.get("securities", [])]
+        unknown = self._session.snapshot(names, time.monotonic_ns())
+        self._act()
+        if unknown and len(unknown) == len(names):
+            raise Refusal(f"{self._line} does not record {', '.join(unknown)}")
+        return [name for name in names if name not in unknown]
+
+    def _reset(self, _: dict[str, Any]) -> str:
+        self._session.reset()
+        return "new connections are on their way"
+
+    def _hear_needed(self) -> None:
+        wishes: list[str] = []
+        for _ in range(MOST_NEEDED):
+            try:
+                needed = unpack(self._needed.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                break
+            except BadMessage as error:
+                log.warning('event=bad_message from=book reason="%s"', error)
+                continue
+            if isinstance(needed, Needed):
+                self._retention.heard(needed)
+                wishes += needed.wishes
+        self._session.wishes(wishes, time.monotonic_ns())
+
+    def _second(self) -> None:
+        now_ns = time.time_ns()
+        self._recorder.record(Kind.TICK, EVERY_SECURITY, 0, None, now_ns)
+        self._watch_disk(now_ns)
+
+    def _watch_disk(self, now_ns: int) -> None:
+        was_low, position = self._disk.low, self._retention.position()
+        low = self._disk.measured(shutil.disk_usage(self._folder).free, time.monotonic_ns())
+        if position is not None:
+            keep_after_ns = now_ns if low else now_ns - self._keep_ns
+            try:
+                self._writer.drop_before(position, keep_after_ns, self._archive_dir)
+            except ArchiveRefused as error:
+                log.error('event=archive_refused reason="%s"', error)
+        if low and not was_low:
+            reason = f"disk has less than its reserve of {self._disk.reserve_bytes} bytes free"
+            log.error('event=paused reason="%s" free_bytes=%d', reason, self._disk.free_bytes)
+            self._session.pause(reason)
+        elif was_low and not low:
+            log.info("event=resumed free_bytes=%d", self._disk.free_bytes)
+            self._session.resume()
+
+    def health(self) -> dict[str, Any]:
+        """Return the body of a beat."""
+        return {
+            **self._session.health(),
+            "line": self._line,
+            "feed": self._feed,
+            "epoch": self._writer.epoch,
+            "position": self._writer.next_position,
+            "frames": self._recorder.frames,
+            "unknown_frames": self._garbage,
+            "journal_bytes": self._writer.size_bytes,
+            "disk": {
+                "free_bytes": self._disk.free_bytes,
+                "reserve_bytes": self._disk.reserve_bytes,
+                "days_left": self._disk.days_left(time.monotonic_ns()),
+            },
+        }
+
+
+def build(loop: Loop, settings: Settings, endpoints: Endpoints, line: str) -> Ingester:
+    """Return the ingester of *line*, started."""
+    return Ingester(loop, settings, endpoints, line)
+
+
+def main() -> None:
+    """Run ``obl-ingest``."""
+    run_process("ingest", build)

@@ -1,0 +1,130 @@
+"""Journals first, then publishes the same bytes: nothing else writes to the journal or the PUB socket.
+
+Frames are gathered for the linger, or until ``GROUP_BYTES``, into one group; every other record ends
+the open group and is a group of its own.  The disk is synced in a thread, at most each
+``JOURNAL_SYNC_MS``, and each sync is published (``OBS1`` and Synced).
+"""
+
+import threading
+import time
+
+import zmq
+
+from journal import payload
+from journal.group import Kind, Row
+from journal.payload import Payload
+from journal.writer import DiskRefused, Writer
+from wire.loop import Loop, Socket
+from wire.messages import Synced, pack
+
+SYNCED = b"OBS1"
+"""In front of a Synced, where a group has ``OBG1``: subscribers choose by these."""
+
+GROUP_BYTES = 256 * 1024
+
+GROUP_ROWS = 8192
+"""Tiny frames do not make a group that one message cannot hold."""
+
+
+class Recorder:
+    """The journal of a line and its live copy."""
+
+    def __init__(
+        self, loop: Loop, writer: Writer, publisher: Socket, *, linger_ms: int, sync_ms: int
+    ) -> None:
+        self._loop = loop
+        self._writer = writer
+        self._publisher = publisher
+        self._linger_s = linger_ms / 1000
+        self._rows: list[Row] = []
+        self._bytes = 0
+        self._lingering = False
+        self.frames = 0
+        self._sync_s = max(sync_ms, 1) / 1000
+        self._dirty = threading.Event()
+        self._stopped = threading.Event()
+        self._publisher.send(writer.opening)
+        self._thread = threading.Thread(target=self._sync_often, name="sync", daemon=True)
+        self._thread.start()
+
+    def frame(self, recv_ns: int, security: str, connection: int, data: bytes) -> None:
+        """Add a frame to the open group.
+
+        Raises:
+            DiskRefused: the journal did not take the group; nothing of it was published.
+        """
+        self._rows.append((recv_ns, security, connection, data))
+        self._bytes += len(data)
+        self.frames += 1
+        if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
+            self.flush()
+        elif not self._lingering:
+            self._lingering = True
+            self._loop.once(self._linger_s, self._lingered)
+
+    def record(
+        self, kind: Kind, security: str, connection: int, content: Payload | None, recv_ns: int
+    ) -> None:
+        """Append one record that is no frame, after the frames before it.
+
+        Raises:
+            DiskRefused: as ``frame``.
+        """
+        self.flush()
+        data = payload.pack(content) if content is not None else b""
+        self._append(kind, [(recv_ns, security, connection, data)])
+
+    def flush(self) -> None:
+        """Append and publish the open group.
+
+        Raises:
+            DiskRefused: as ``frame``.
+        """
+        if self._rows:
+            rows, self._rows, self._bytes = self._rows, [], 0
+            self._append(Kind.FRAME, rows)
+
+    def close(self) -> None:
+        """Flush, sync, say so, and let the folder go.
+
+        Raises:
+            DiskRefused: the last records may not survive.
+        """
+        self._stopped.set()
+        self._dirty.set()
+        self._thread.join()
+        self.flush()
+        self._say_synced(self._writer.sync())
+        self._writer.close()
+
+    def _lingered(self) -> None:
+        self._lingering = False
+        self.flush()
+
+    def _append(self, kind: Kind, rows: list[Row]) -> None:
+        self._publisher.send(self._writer.append(kind, rows), zmq.NOBLOCK)
+        self._dirty.set()
+
+    def _sync_often(self) -> None:
+        """Run in the thread: sync what was appended, not more often than stated."""
+        while not self._stopped.is_set():
+            self._dirty.wait()
+            self._dirty.clear()
+            started = time.monotonic()
+            try:
+                position = self._writer.sync()
+            except DiskRefused as error:
+                self._loop.post(_raises(error))
+                return
+            self._loop.post(lambda at=position: self._say_synced(at))  # type: ignore[misc]
+            self._stopped.wait(max(0.0, self._sync_s - (time.monotonic() - started)))
+
+    def _say_synced(self, position: int) -> None:
+        self._publisher.send(SYNCED + pack(Synced(self._writer.line, position)), zmq.NOBLOCK)
+
+
+def _raises(error: Exception):  # type: ignore[no-untyped-def]
+    def fail() -> None:
+        raise error
+
+    return fail

@@ -1,0 +1,34 @@
+"""The file that says which securities the journal has added and not removed.
+
+It lies in the line's journal folder and is written before the ``add`` or after the ``remove`` is
+journalled, so after a crash it names at least those that the journal's end has.  With it a restart
+goes on recording at once, and what was removed meanwhile gets its ``remove``.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from wire.messages import Wanted
+
+NAME = "securities.msgpack"
+
+
+def load_roster(folder: Path) -> tuple[Wanted, ...]:
+    """Return the securities; none if there is no file that can be read."""
+    try:
+        return msgspec.msgpack.decode((folder / NAME).read_bytes(), type=tuple[Wanted, ...])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return ()
+
+
+def save_roster(folder: Path, securities: Sequence[Wanted]) -> None:
+    """Keep *securities*, whole or not at all."""
+    part = folder / f"{NAME}.part"
+    with part.open("wb") as file:
+        file.write(msgspec.msgpack.encode(tuple(securities)))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / NAME)

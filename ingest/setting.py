@@ -1,0 +1,55 @@
+"""What the settings mean for one line: where its venue is, how it subscribes, where its journal lies."""
+
+import time
+from pathlib import Path
+
+from ingest.link import Subscription
+from journal.writer import FolderInUse, Writer, WrongLine
+from venue.api import Credentials, Venue
+from wire.service import CannotRun
+from wire.settings import Settings
+
+
+def addresses(settings: Settings, venue: Venue) -> tuple[str, str]:
+    """Return the websocket's whole address and the REST interface's base."""
+    ws_url: str = getattr(settings, f"{venue.NAME}_ws_url")
+    rest_url: str = getattr(settings, f"{venue.NAME}_rest_url")
+    return ws_url + venue.ws_path(), rest_url
+
+
+def subscription_of(settings: Settings, venue: Venue) -> tuple[Subscription, str]:
+    """Return how the line subscribes, and why that feed, where there is a better one.
+
+    Raises:
+        CannotRun: the credentials cannot sign.
+    """
+    credentials, reason = None, ""
+    if venue.NAME == "coinbase":
+        key, secret = settings.coinbase_api_key, settings.coinbase_api_secret
+        passphrase = settings.coinbase_api_passphrase
+        if key and secret and passphrase:
+            credentials = Credentials(
+                key.get_secret_value(), secret.get_secret_value(), passphrase.get_secret_value()
+            )
+        else:
+            reason = "no COINBASE_API_KEY"
+    subscription = Subscription(venue.feed_of(credentials), settings.orderbook_updatefrequency, credentials)
+    try:
+        venue.subscribe(
+            ["X"],
+            feed=subscription.feed,
+            update_ms=subscription.update_ms,
+            request_id=1,
+            credentials=credentials,
+            now_s="0",
+        )
+    except ValueError as error:
+        raise CannotRun(str(error)) from None
+    return subscription, reason
+
+
+def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:
+    try:
+        return Writer(folder, line, segment_bytes=segment_bytes, now_ns=time.time_ns)
+    except (FolderInUse, WrongLine) as error:
+        raise CannotRun(str(error)) from error

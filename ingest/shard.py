@@ -1,0 +1,114 @@
+"""The connections of up to ``MAX_STREAMS`` securities: one, or two while one replaces the other.
+
+links          event                                            what happens
+none           something to record, back-off over               dial
+none           dial failed                                      back-off, one log line per new reason
+one, open      24 h near, venue asks for it, ``reset``          dial a second one (make before break)
+two            the new one has delivered all the old one has    the old one is closed, ``rotation``
+two            either is lost                                   the other goes on
+one            lost                                             back-off, dial
+any            nothing to record, or the line is paused         closed
+
+A connection that lived 30 s ends the back-off; one that did not lengthens it, so a venue that
+accepts and hangs up is not called more often than it allows (Binance: 300 times in 5 minutes).
+"""
+
+from collections.abc import Callable, Collection
+from random import Random
+from typing import NamedTuple
+
+from ingest.backoff import Backoff
+from ingest.link import Link
+
+NS_PER_SECOND = 1_000_000_000
+
+FIRST_WAIT_NS = NS_PER_SECOND // 2
+LONGEST_WAIT_NS = 30 * NS_PER_SECOND
+
+STEADY_NS = 30 * NS_PER_SECOND
+"""A connection that lived so long was a good one."""
+
+OVERLAP_NS = 5 * NS_PER_SECOND
+"""A quiet security need not deliver on the new connection before the old one may go."""
+
+
+class Step(NamedTuple):
+    """What a shard wants done about its connections."""
+
+    dial: Link | None = None
+    close: Link | None = None
+    reason: str = ""
+
+
+class Shard:
+    """Times are monotonic nanoseconds."""
+
+    def __init__(self, new_link: Callable[[int], Link], rng: Random, rotate_ns: int) -> None:
+        self.links: list[Link] = []
+        """The oldest first."""
+        self.symbols: dict[str, None] = {}
+        """What it is to carry, in order."""
+        self.problem = ""
+        """Why it is not connected, or ``""``."""
+        self._new_link = new_link
+        self._backoff = Backoff(FIRST_WAIT_NS, LONGEST_WAIT_NS, rng)
+        self._dial_at = 0
+        self._rotate_ns = rotate_ns
+        self._replace = ""
+
+    def replace(self, reason: str) -> None:
+        """Take a new connection, without a hole."""
+        if self.links and not self._replace:
+            self._replace = reason
+
+    def opened(self, link: Link, now: int) -> None:
+        """The link's handshake is done."""
+        link.opened(now)
+        self.problem = ""
+
+    def lost(self, link: Link, reason: str, now: int) -> bool:
+        """The link is gone, or never came; return whether the reason is news."""
+        self.links.remove(link)
+        if link.open and now - link.since >= STEADY_NS:
+            self._backoff.succeeded()
+        self._dial_at = self._backoff.failed(now)
+        news = link.open or reason != self.problem
+        if not self.links:
+            self.problem = reason
+            self._replace = ""
+        return news
+
+    def due(self, wanted: Collection[str], now: int) -> Step:
+        """Return the next step; called until it is empty."""
+        if not wanted:
+            if not self.links:
+                return Step()
+            self._replace = ""
+            return Step(close=self.links.pop(), reason="nothing to record")
+        if not self.links:
+            return self._dial(now)
+        newest = self.links[-1]
+        if len(self.links) == 1:
+            if newest.open and now - newest.since >= self._rotate_ns:
+                self._replace = self._replace or "rotation"
+            return self._dial(now) if newest.open and self._replace else Step()
+        if newest.open and self._relieved(newest, now):
+            reason, self._replace = self._replace or "rotation", ""
+            return Step(close=self.links.pop(0), reason=reason)
+        return Step()
+
+    def _dial(self, now: int) -> Step:
+        if now < self._dial_at:
+            return Step()
+        link = self._new_link(now)
+        self.links.append(link)
+        return Step(dial=link)
+
+    def _relieved(self, newest: Link, now: int) -> bool:
+        """Whether the newest link delivers what the oldest did."""
+        oldest = self.links[0]
+        if not newest.carried.issuperset(oldest.carried & self.symbols.keys()):
+            return False
+        if newest.delivered.issuperset(oldest.delivered & newest.carried):
+            return True
+        return now - newest.since >= OVERLAP_NS

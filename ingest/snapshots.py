@@ -1,0 +1,195 @@
+"""Says when a security needs a REST snapshot, and whether the one that came joins.
+
+A snapshot with id S joins a chain of updates (ids first..last without a hole, of one connection)
+when S >= first - 1: then every update after S is in the journal (protocols.md 1.6 and 2.10).
+
+state    event                                            next     why
+IDLE     subscribed on a connection, no snapshot yet      NEEDED   cause ``subscribe``
+IDLE     connection closed, no other carries the chain on NEEDED   ``connection``, once subscribed again
+IDLE     update beyond the next id                        NEEDED   ``gap``
+IDLE     command, wish                                    NEEDED   ``command``, ``wish`` (paced)
+NEEDED   first update seen and settled, or 2 s of quiet   ASKED    asked for
+ASKED    body, joins, wide                                IDLE
+ASKED    body, joins, narrow                              NEEDED   wide, when the budget has room for it
+ASKED    body, too old                                    NEEDED   after a longer wait each time
+ASKED    refused, unreadable or failed                    NEEDED   likewise
+ASKED    another reason to need one                       ASKED    judged when the body comes
+
+Before a chain's first update is seen a body joins on trust; an update that then begins beyond its
+next id makes the need anew.  A feed that brings its own snapshot (Coinbase ``level2_batch``) has no
+``Need`` at all: see ``DEPTHS``.
+"""
+
+from enum import Enum
+
+import msgspec
+
+NS_PER_SECOND = 1_000_000_000
+
+QUIET_NS = 2 * NS_PER_SECOND
+"""A market without an update for this long after the subscription is asked for its book all the same."""
+
+WISH_GAP_NS = 10 * NS_PER_SECOND
+"""Maintainers repeat a wish each second; this often it is heard."""
+
+LONGEST_WAIT_NS = 30 * NS_PER_SECOND
+"""Between two tries for one security."""
+
+_LONG_AGO = -(1 << 62)
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """How the book of a feed is asked for over REST."""
+
+    wide: int
+    """Levels a side, when the budget has room; 0: the whole book."""
+    narrow: int
+    """Levels a side when it has not; the wide one follows."""
+    settle_ns: int
+    """Wait after a chain's first update: the copy a cache may still hold is that old."""
+    gap_ns: int
+    """Least time between two requests for one security."""
+
+
+DEPTHS = {
+    "depth": Depth(wide=5000, narrow=1000, settle_ns=0, gap_ns=NS_PER_SECOND),
+    # protocols.md 2.3: the level-3 body is cached for a second, and polling it is an abuse.
+    "full": Depth(wide=0, narrow=0, settle_ns=1_200_000_000, gap_ns=3 * NS_PER_SECOND),
+}
+"""The feeds whose book comes over REST."""
+
+
+class State(Enum):
+    """Of the need of one security."""
+
+    IDLE = "idle"
+    NEEDED = "needed"
+    ASKED = "asked"
+
+
+class _Chain:
+    """Updates of one connection whose ids follow one another."""
+
+    __slots__ = ("first", "last", "since")
+
+    def __init__(self, first: int, last: int, since: int) -> None:
+        self.first, self.last, self.since = first, last, since
+
+
+class Need:
+    """The need of one security.  Times are monotonic nanoseconds."""
+
+    def __init__(self, depth: Depth) -> None:
+        self.state = State.IDLE
+        self.cause = ""
+        self.joined: int | None = None
+        """Id of the newest snapshot that joined, or may join a chain that has not begun."""
+        self._depth = depth
+        self._chains: dict[int, _Chain] = {}
+        self._links: dict[int, int] = {}
+        """Connections that carry it, and since when."""
+        self._widening = False
+        """What is there suffices; the wide depth is asked for when the budget bears it."""
+        self._orphaned = False
+        """The connection went while its snapshot was asked for."""
+        self._asked_levels = 0
+        self.asked_at = _LONG_AGO
+        """When it was last asked for: who waited longest is served first."""
+        self._not_before = _LONG_AGO
+        self._failures = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is needed but perhaps a wider copy."""
+        return self.state is State.IDLE or (self.state is State.NEEDED and self._widening)
+
+    def subscribed(self, link: int, now: int) -> None:
+        """Connection *link* carries the security."""
+        if link in self._links:
+            return
+        self._links[link] = now
+        if self.joined is None and self.state is State.IDLE:
+            self._need("subscribe")
+
+    def update(self, link: int, first: int, last: int, now: int) -> bool:
+        """Connection *link* brought the updates *first* to *last*; return False at a break."""
+        chain = self._chains.get(link)
+        if chain is None:
+            self.subscribed(link, now)
+            begins = bool(self._chains) or self.joined is None or first <= self.joined + 1
+            self._chains[link] = _Chain(first, last, now)
+            if not begins:
+                self._need(self.cause)
+            return begins
+        if first > chain.last + 1 and (self.joined is None or first > self.joined + 1):
+            self._chains[link] = _Chain(first, last, now)
+            self._need("gap")
+            return False
+        chain.last = max(chain.last, last)
+        return True
+
+    def closed(self, link: int) -> None:
+        """Connection *link* does not carry it any more; another may carry the chain on without a hole."""
+        self._links.pop(link, None)
+        old = self._chains.pop(link, None)
+        reached = old.last if old is not None else self.joined
+        if reached is not None and any(c.first <= reached + 1 for c in self._chains.values()):
+            return
+        self.joined = None
+        self._orphaned = True
+        self._need("connection")
+
+    def wish(self, cause: str, now: int) -> None:
+        """A command or a maintainer asks for a fresh snapshot; one on its way serves."""
+        if self.settled and (cause != "wish" or now - self.asked_at >= WISH_GAP_NS):
+            self._need(cause)
+
+    def due(self, now: int, *, room: bool) -> bool:
+        """Say whether the snapshot is to be asked for now; *room*: the budget bears the wide depth."""
+        if self.state is not State.NEEDED or not self._links or now < self._not_before:
+            return False
+        if now - self.asked_at < self._depth.gap_ns or (self._widening and not room):
+            return False
+        if self._chains:
+            return now - max(c.since for c in self._chains.values()) >= self._depth.settle_ns
+        return now - max(self._links.values()) >= QUIET_NS
+
+    def levels(self, *, room: bool) -> int:
+        """Return how many levels a side to ask for; 0: all."""
+        return self._depth.wide if room else self._depth.narrow
+
+    def asked(self, levels: int, now: int) -> None:
+        """The request is on its way."""
+        self.state, self._asked_levels, self.asked_at = State.ASKED, levels, now
+        self._orphaned = False
+
+    def answered(self, snapshot_id: int, now: int) -> bool:
+        """A body came with *snapshot_id*; return False when it is too old and is asked for again."""
+        if self.state is not State.ASKED:
+            return True
+        firsts = [c.first for c in self._chains.values()]
+        if firsts and snapshot_id < min(firsts) - 1:
+            self.failed(now)
+            return False
+        self.state, self._failures, self._widening = State.IDLE, 0, False
+        if self._orphaned and not firsts:
+            self._need("connection")
+            return True
+        self.joined = max(snapshot_id, self.joined or 0)
+        if self._asked_levels < self._depth.wide:
+            self._need(self.cause)
+            self._widening = True
+        return True
+
+    def failed(self, now: int, *, until: int = 0) -> None:
+        """The request brought nothing usable; try again later, not before *until*."""
+        if self.state is not State.ASKED:
+            return
+        wait = min(self._depth.gap_ns << min(self._failures, 16), LONGEST_WAIT_NS)
+        self._failures += 1
+        self.state = State.NEEDED
+        self._not_before = max(now + wait, until)
+
+    def _need(self, cause: str) -> None:
+        if self.state is not State.ASKED:
+            self.state, self.cause, self._widening = State.NEEDED, cause, False
