@@ -1,0 +1,128 @@
+"""One websocket of a client: frames go out through here, with the faults that were ordered.
+
+Frames are written to the transport directly, many in one write: a server's frames carry no mask, so a
+frame is its header and its payload.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
+
+MAX_BUFFERED = 64_000_000
+"""What may wait for a slow client, bytes; then it is cut off."""
+
+
+def encode(opcode: int, payload: bytes) -> bytes:
+    """Return a websocket frame as a server sends it (RFC 6455, 5.2)."""
+    length = len(payload)
+    if length < 126:
+        return bytes((0x80 | opcode, length)) + payload
+    if length < 65_536:
+        return bytes((0x80 | opcode, 126)) + length.to_bytes(2, "big") + payload
+    return bytes((0x80 | opcode, 127)) + length.to_bytes(8, "big") + payload
+
+
+@dataclass
+class Faults:
+    """What goes wrong with the next frames of a connection."""
+
+    drop: int = 0
+    duplicate: int = 0
+    match: bytes = b""
+    """Only frames that hold this are dropped or doubled."""
+    delay_ns: int = 0
+    half_open: bool = False
+
+    def copies(self, payload: bytes) -> int:
+        """Return how often this frame is sent."""
+        if not (self.drop or self.duplicate) or self.match not in payload:
+            return 1
+        if self.drop:
+            self.drop -= 1
+            return 0
+        self.duplicate -= 1
+        return 2
+
+
+@dataclass
+class Sent:
+    """What went out and came in, for tests to wait on."""
+
+    frames: int = 0
+    dropped: int = 0
+    received: int = 0
+    pings: int = 0
+    pongs: int = 0
+
+
+@dataclass
+class Connection:
+    """A client's websocket; *keys* are the streams it has."""
+
+    number: int
+    socket: web.WebSocketResponse
+    transport: asyncio.Transport
+    keys: set[str] = field(default_factory=set)
+    faults: Faults = field(default_factory=Faults)
+    sent: Sent = field(default_factory=Sent)
+    path: str = ""
+    _ready: list[bytes] = field(default_factory=list)
+    _delayed: deque[tuple[int, bytes]] = field(default_factory=deque)
+
+    def market(self, payload: bytes, now_ns: int) -> None:
+        """Queue a frame of market data; faults apply."""
+        copies = self.faults.copies(payload)
+        self.sent.frames += copies
+        if not copies:
+            self.sent.dropped += 1
+        for _ in range(copies):
+            self._queue(encode(TEXT, payload), now_ns)
+
+    def say(self, payload: bytes, now_ns: int, opcode: int = TEXT) -> None:
+        """Queue an answer or a control frame; it stays in order with what was sent before."""
+        self._queue(encode(opcode, payload), now_ns)
+
+    def raw(self, data: bytes) -> None:
+        """Write bytes that need not be a frame, at once."""
+        if not self.faults.half_open:
+            self.transport.write(data)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self.transport.get_write_buffer_size()
+
+    def flush(self, now_ns: int) -> None:
+        """Write what is due."""
+        while self._delayed and self._delayed[0][0] <= now_ns:
+            self._ready.append(self._delayed.popleft()[1])
+        if not self._ready:
+            return
+        if not self.faults.half_open and not self.transport.is_closing():
+            self.transport.write(b"".join(self._ready))
+        self._ready.clear()
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self.transport.abort()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close in order, with a close frame."""
+        await self.socket.close(code=code, message=reason.encode())
+
+    async def finish(self) -> None:
+        """Answer the client's close; where the connection shall seem dead, wait until the client gives up."""
+        while self.faults.half_open and not self.transport.is_closing():
+            await asyncio.sleep(0.02)
+        if not self.transport.is_closing():
+            await self.socket.close()
+
+    def _queue(self, frame: bytes, now_ns: int) -> None:
+        if self.faults.delay_ns or self._delayed:
+            self._delayed.append((now_ns + self.faults.delay_ns, frame))
+        else:
+            self._ready.append(frame)
