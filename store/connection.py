@@ -36,6 +36,8 @@ SELECT_MS = 3_000
 CONNECT_MS = 3_000
 ANSWER_MS = 30_000
 """How long a server may think: a majority that is slow is not a dead server."""
+HEARTBEAT_MS = 1_000
+"""After a change of primary the driver may wait this long before it looks again (else 10 s)."""
 
 _UNAUTHORIZED = frozenset({13, 18})
 
@@ -69,6 +71,7 @@ def connect(settings: Settings, **options: Any) -> MongoClient[dict[str, Any]]:
         "serverSelectionTimeoutMS": SELECT_MS,
         "connectTimeoutMS": CONNECT_MS,
         "socketTimeoutMS": ANSWER_MS,
+        "heartbeatFrequencyMS": HEARTBEAT_MS,
         "appname": "obl",
         "document_class": dict,
         "datetime_conversion": READING.datetime_conversion,

@@ -88,6 +88,8 @@ def to_bson(document: Document) -> bytes:
         if not name.endswith("_ns"):
             whole[name] = value
             continue
+        if value is not None and not isinstance(value, int):
+            raise Unstorable(f"{name}={value!r} is no time")
         whole[name.removesuffix("_ns")] = None if value is None else _date(value)
         if value is not None and value % NS_PER_MS:
             whole[name] = bson.Int64(value)

@@ -1,7 +1,7 @@
 """Starts the embedded database server for tests: one per session, in a temporary folder, on a free port.
 
-Import the fixture into a test module (``from tests.embedded import mongo, mongo_server  # noqa: F401``) and
-mark the test ``mongo``.  ``mongo`` is a fresh database of the session's server; ``Server`` may be used alone
+Name the fixtures in the folder's conftest.py (``from tests.embedded import mongo, mongo_server`` and
+``__all__``) and mark the tests ``mongo``.  ``mongo`` is a fresh database of the session's server; ``Server`` may be used alone
 where a test kills and restarts it.  The server has no users (``--auth`` is off) and takes
 ``configureFailPoint``.
 """
@@ -63,7 +63,7 @@ class Server:
 
     def client(self, **options: object) -> MongoClient:
         """Return a client of it; close it."""
-        return MongoClient(self.uri, directConnection=True, **options)
+        return MongoClient(self.uri, directConnection=True, **{"heartbeatFrequencyMS": 500, **options})
 
     def kill(self) -> None:
         """End it as a power loss would: SIGKILL."""
