@@ -88,7 +88,7 @@ _Ms = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
 _Symbol = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class _Depth(msgspec.Struct):
+class _Depth(msgspec.Struct, gc=False):
     e: Literal["depthUpdate"]
     E: _Ms
     s: _Symbol
@@ -98,7 +98,7 @@ class _Depth(msgspec.Struct):
     a: list[Level]
 
 
-class _Trade(msgspec.Struct):
+class _Trade(msgspec.Struct, gc=False):
     e: Literal["trade"]
     s: _Symbol
     t: _Id
@@ -108,24 +108,24 @@ class _Trade(msgspec.Struct):
     m: bool
 
 
-class _Any(msgspec.Struct):
+class _Any(msgspec.Struct, gc=False):
     """What tells one payload from another."""
 
     e: str = ""
     s: str = ""
 
 
-class _DepthFrame(msgspec.Struct):
+class _DepthFrame(msgspec.Struct, gc=False):
     stream: str
     data: _Depth
 
 
-class _TradeFrame(msgspec.Struct):
+class _TradeFrame(msgspec.Struct, gc=False):
     stream: str
     data: _Trade
 
 
-class _AnyFrame(msgspec.Struct):
+class _AnyFrame(msgspec.Struct, gc=False):
     stream: str
     data: _Any
 
@@ -269,10 +269,12 @@ def _other(frame: bytes) -> Decoded:
 
 def _unrecorded(seen: _AnyFrame) -> Ignored:
     """Return a payload that is not recorded; where it has no type its stream's name tells it."""
+    if seen.data.e:
+        return Ignored(seen.data.s, seen.data.e)
     symbol, _, stream = seen.stream.partition("@")
-    if not seen.data.e and not stream:
+    if not stream:
         raise UnknownFrame(f"a payload without a type in the stream {seen.stream[:40]!r}")
-    return Ignored(seen.data.s or symbol.upper(), seen.data.e or stream)
+    return Ignored(symbol.upper(), stream)
 
 
 def _why(answer: Control) -> str:

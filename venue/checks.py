@@ -1,5 +1,6 @@
 """What both venues check of what they decode, and how a decoded message is routed."""
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
@@ -22,7 +23,8 @@ from venue.times import BadTime
 GARBAGE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadNumber, BadTime)
 """What decoding bytes that the venue never sends can raise: each becomes UnknownFrame."""
 
-_SPACES = (b" ", b"\t", b"\n", b"\r")
+_LOW_PRICE = re.compile(rb'\["[0".]').search
+"""A first text that begins with 0, or is empty, in JSON without spaces."""
 
 _LONGEST_INTEGER = 40
 """Characters; a 64-bit number written as a float with some zeros has fewer."""
@@ -63,7 +65,7 @@ def check_prices(raw: bytes, *sides: Iterable[Level]) -> None:
     Raises:
         UnknownFrame: a price is zero, or no text at all.
     """
-    if b'["0' in raw or b'[""' in raw or b"\\" in raw or any(map(raw.__contains__, _SPACES)):
+    if _LOW_PRICE(raw) or b"\\" in raw or len(raw.split(None, 1)) > 1:
         refuse_zero_prices(*sides)
 
 

@@ -247,7 +247,7 @@ def _unrecorded(seen: AnyMessage, frame: bytes, feed: str) -> Decoded:
     if feed != "full" or seen.type in _OUTSIDE or seen.sequence is None or not seen.product_id:
         return Ignored(seen.product_id, seen.type)
     time_ns = nanoseconds(seen.time) if seen.time is not None else 0
-    return OrderEvent(seen.product_id, int(seen.sequence), time_ns, OrderKind.NOOP, Side.BUY, b"")
+    return OrderEvent(seen.product_id, int(seen.sequence), time_ns, OrderKind.NOOP, Side.BUY, bytes(16))
 
 
 def control(frame: bytes) -> Control:
