@@ -49,6 +49,11 @@ def subscription_of(settings: Settings, venue: Venue) -> tuple[Subscription, str
 
 
 def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:
+    """Return the writer of the line's journal.
+
+    Raises:
+        CannotRun: another process has it, or it is another line's.
+    """
     try:
         return Writer(folder, line, segment_bytes=segment_bytes, now_ns=time.time_ns)
     except (FolderInUse, WrongLine) as error:
