@@ -122,8 +122,9 @@ class Follow:
         line: str,
         on_skipped: Callable[[Skipped], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ring_bytes: int = RING_BYTES,
     ) -> None:
-        self._joint, self._reader = Joint(line), Reader(folder, on_skipped)
+        self._joint, self._reader = Joint(line, ring_bytes), Reader(folder, on_skipped)
         self._clock, self._live_at = clock, clock()
         self._at_end = False
 

@@ -258,7 +258,7 @@ def unpack_group(data: bytes) -> Group:
     try:
         columns = _decode(memoryview(checked)[_CHECKED.size :])
         return _group(header, columns, checked)
-    except (msgspec.DecodeError, struct.error, IndexError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, struct.error, IndexError) as error:
         raise Corrupt(f"columns that do not fit: {error}") from error
 
 

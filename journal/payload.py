@@ -90,5 +90,5 @@ def unpack(kind: Kind, data: bytes) -> Payload:
         raise Corrupt(f"a record of kind {kind.name} has no payload to decode")
     try:
         return decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Corrupt(f"no payload of kind {kind.name}: {error}") from error

@@ -3,7 +3,8 @@
 where the reading stops                   newest segment           older segment
 end of the file                           wait                     go on with the next segment
 half a group at the end                   wait: it is being        skip it, go on with the next segment
-                                          written (or torn)
+                                          written, or torn,
+                                          or its length is bad
 bad bytes, a right group after them       skip to that group       skip to that group
 bad bytes, none after them                wait                     skip them, go on with the next segment
 
