@@ -10,8 +10,8 @@ running     a number skipped                      new token for the bucket; stat
 unknown     of a run whose Begin was not seen     state -> lost
 lost        anything but a Begin                  nothing; WAIT_NS after the last token, a new one
 
-A window's rows are kept until a cut.  A provisional cut writes a version; the final one writes the last version,
-unless one that covers as much was made already.
+A window's rows are kept until a cut.  A provisional cut writes a version; the final one writes the last
+version, unless one that covers as much was made already.
 """
 
 from collections.abc import Iterable

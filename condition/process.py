@@ -180,16 +180,9 @@ class ConditionService:
 
     def close(self) -> None:
         """Take what the maintainers sent at their end, and wait for the store as long as there is time."""
-        poller = zmq.Poller()
-        for socket in (self._batches, self._answers, self._frames):
-            poller.register(socket, zmq.POLLIN)
         deadline = time.monotonic() + CLOSE_SECONDS
-        while time.monotonic() < deadline:
-            ready = dict(poller.poll(QUIET_MS))
-            if not ready and not len(self._core.outbox):
-                break
-            if self._batches in ready and not self._read_batches() and len(ready) == 1:
-                poller.poll(1)  # full: only answers make room
+        while time.monotonic() < deadline and (self._wait() or len(self._core.outbox)):
+            self._read_batches()
             self._read_answers()
             self._read_synced()
         self._publish_done()
@@ -198,6 +191,16 @@ class ConditionService:
             log.warning("event=unanswered documents=%d: they come again from the journal", left)
         else:
             log.info("event=all_stored")
+
+
+    def _wait(self) -> bool:
+        """Wait until something arrives, at most QUIET_MS; batches count only where there is room for them."""
+        poller = zmq.Poller()
+        poller.register(self._answers, zmq.POLLIN)
+        poller.register(self._frames, zmq.POLLIN)
+        if not self._core.outbox.full:
+            poller.register(self._batches, zmq.POLLIN)
+        return bool(poller.poll(QUIET_MS))
 
 
 def _asking(loop: Loop, endpoint: str) -> Socket:
