@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from venue.numbers import (
-    ABSENT,
     LARGEST,
     MAX_SCALE,
     BadNumber,
@@ -21,6 +20,7 @@ from venue.numbers import (
     scale_of,
     text,
 )
+from wire.messages import ABSENT
 
 WRONG = [
     "NaN",
