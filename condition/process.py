@@ -192,7 +192,6 @@ class ConditionService:
         else:
             log.info("event=all_stored")
 
-
     def _wait(self) -> bool:
         """Wait until something arrives, at most QUIET_MS; batches count only where there is room for them."""
         poller = zmq.Poller()

@@ -140,6 +140,8 @@ class Window:
             "price_scale": piece.scales[0],
             "size_scale": piece.scales[1],
         }
+        if not self._has_ids and cut.feed == "changes":
+            fields["has_ids"] = False
         fields |= _encoded(cut, piece, chains)
         return Block(document_id(cut.security, cut.feed, cut.start_ns, part), covered, fields)
 
@@ -149,7 +151,7 @@ def _encoded(cut: Cut, piece: _Piece, chains: list[Chain]) -> dict[str, Any]:
         case "changes":
             rows = ChangeColumns(**piece.rows, prices=piece.levels["prices"], sizes=piece.levels["sizes"])
             if cut.every_ms:
-                starts = chain_starts(rows.first_ids, [chain[0] for chain in chains])
+                starts = chain_starts(rows.first_ids, _cuts(chains))
                 rows = net(Updates(rows, piece.levels["old_sizes"]), cut.every_ms * _NS_PER_MS, starts)
             header = {"every_ms": cut.every_ms, "levels": len(rows.prices)}
             return header | _times(rows) | encode_changes(rows)
@@ -159,6 +161,12 @@ def _encoded(cut: Cut, piece: _Piece, chains: list[Chain]) -> dict[str, Any]:
         case _:
             trades = TradeColumns(**piece.rows)
             return _times(trades) | encode_trades(trades)
+
+
+def _cuts(chains: list[Chain]) -> list[int]:
+    """Return the ids that begin an interval's next row: a reader applies what comes after an image."""
+    after_images = [image + 1 for _, _, image, _ in chains if image is not None]
+    return [first for first, _, _, _ in chains] + after_images
 
 
 def _times(rows: ChangeColumns | OrderColumns | TradeColumns) -> dict[str, Any]:
