@@ -112,6 +112,12 @@ def test_live_a_group_larger_than_the_ring_is_left_to_the_files() -> None:
     assert (joint.take(ALL), joint.behind, joint.pending) == ([], True, False)
 
 
+def test_a_live_group_that_is_held_already_disturbs_nothing() -> None:
+    joint = live_at(0, at(2), at(3), at(2), at(3))
+    assert joint.from_files(at(0, 2))
+    assert joint.take(ALL) == [at(2), at(3)]
+
+
 def test_live_silence_means_that_the_files_are_read() -> None:
     joint = live_core()
     joint.silent()
