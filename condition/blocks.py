@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from condition.columns import (
     MAX_VALUES,
@@ -21,6 +22,10 @@ from condition.columns import (
     crc32c,
     pack_columns,
 )
+
+BURST_NS = 2_000_000
+"""Trades of one order share an exchange time or nearly so, and arrive together: their receive times tell more
+of one another than their exchange times do."""
 
 
 class ChangeColumns(NamedTuple):
@@ -64,9 +69,18 @@ def binary_fields(body: bytes, receipts: bytes | None = None) -> dict[str, Any]:
     return fields
 
 
+def _bursts(times_ns: Int64s) -> npt.NDArray[np.bool_]:
+    """Return which rows follow the row before within BURST_NS of exchange time."""
+    steps = np.diff(times_ns)
+    return np.concatenate(([False], (steps >= 0) & (steps < BURST_NS)))[: len(times_ns)]
+
+
 def pack_receipts(times_ns: Int64s, received_ns: Int64s) -> bytes:
     """Return the receive times as bytes (layout 16)."""
-    return pack_columns(Layout.RECEIPTS, [column(received_ns - times_ns, Spec.SCALED)])
+    follows = _bursts(times_ns)
+    lags = (received_ns - times_ns)[~follows]
+    steps = np.diff(received_ns, prepend=received_ns[:1])[follows]
+    return pack_columns(Layout.RECEIPTS, [column(lags, Spec.SCALED), column(steps, Spec.SCALED)])
 
 
 def unpack_receipts(fields: Mapping[str, Any], times_ns: Int64s) -> Int64s:
@@ -75,10 +89,17 @@ def unpack_receipts(fields: Mapping[str, Any], times_ns: Int64s) -> Int64s:
     Raises:
         BadBlock: the field is damaged or belongs to other rows.
     """
+    follows = _bursts(times_ns)
+    after = int(np.count_nonzero(follows))
     reader = ColumnReader(checked(fields, "receipts"), Layout.RECEIPTS)
-    lags = reader.take(len(times_ns))
+    lags, steps = reader.take(len(times_ns) - after), reader.take(after)
     reader.end()
-    return times_ns + lags
+    rises = np.zeros(len(times_ns), np.int64)
+    rises[follows] = steps
+    np.cumsum(rises, out=rises)
+    heads = np.flatnonzero(~follows)
+    lengths = np.diff(np.append(heads, len(times_ns)))
+    return rises + np.repeat(times_ns[heads] + lags - rises[heads], lengths)
 
 
 def first_of(values: Int64s) -> int:
@@ -247,7 +268,7 @@ def encode_trades(rows: TradeColumns) -> dict[str, Any]:
             column(np.diff(rows.ids) - 1),
             column(np.diff(rows.times_ns), Spec.SCALED),
             column(rows.effective_ns - rows.times_ns, Spec.SCALED),
-            column(rows.sides, Spec.FLAGS),
+            column(rows.sides ^ np.append(np.int64(0), rows.sides[:-1]), Spec.FLAGS),
             column(np.diff(rows.prices)),
             column(rows.sizes, Spec.STEPPED),
         ],
@@ -265,7 +286,7 @@ def decode_trades(fields: Mapping[str, Any], *, receipts: bool = True) -> TradeC
     first_id, first_time, first_price = bases_of(reader, 3)
     id_steps, time_steps, delays = reader.take(), reader.take(), reader.take()
     rows = len(delays)
-    sides, price_steps = reader.take(rows), reader.take(max(0, rows - 1))
+    turns, price_steps = reader.take(rows), reader.take(max(0, rows - 1))
     sizes = reader.take(rows)
     reader.end()
     if not len(id_steps) == len(time_steps) == max(0, rows - 1):
@@ -276,7 +297,7 @@ def decode_trades(fields: Mapping[str, Any], *, receipts: bool = True) -> TradeC
         times,
         times + delays,
         unpack_receipts(fields, times) if receipts else np.empty(0, np.int64),
-        sides,
+        np.bitwise_xor.accumulate(turns),
         summed(first_price, price_steps, rows),
         sizes,
     )
