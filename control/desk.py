@@ -201,7 +201,7 @@ class Desk:
             else:
                 rows[security] = _row(security, "error", self._no_venue(security))
         self._room()
-        effects = self._keep(registry.add(self.desired, possible, self._every_ms, now.ns))
+        effects = self._keep(registry.add(self.desired, possible, self._every_ms, whole_ms(now.ns)))
         for security in possible:
             waiting[security] = registry.find(self.desired, security)
         adding = _Adding(rows, waiting)
@@ -335,11 +335,14 @@ class Desk:
             case "processes":
                 result = self.board.processes(now.s)
             case "uptime":
-                result = {"uptime_s": round(now.s - self._started.s, 3), "since": iso(self._started.ns)}
+                result = {
+                    "uptime_s": round(now.s - self._started.s, 3),
+                    "since": iso(whole_ms(self._started.ns)),
+                }
             case "terminate":
                 return [Answer(caller, answered(call.id, {"stopping": True})), StopAll()]
             case _:
-                result = {"pong": True, "time": iso(now.ns)}
+                result = {"pong": True, "time": iso(whole_ms(now.ns))}
         return [Answer(caller, answered(call.id, result))]
 
     # --- waiting -----------------------------------------------------------------------------
@@ -352,6 +355,11 @@ class Desk:
         number, self._next_id = self._next_id, self._next_id + 1
         self._pending[number] = pending
         return number
+
+
+def whole_ms(moment_ns: int) -> int:
+    """Return *moment_ns* without what no person needs."""
+    return moment_ns // 1_000_000 * 1_000_000
 
 
 def _row(security: str, state: str, error: str = "") -> dict[str, Any]:

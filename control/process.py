@@ -17,7 +17,7 @@ import zmq
 
 from control import registry
 from control.auth import ZAP_ENDPOINT, Keys, derive, zap_answer
-from control.desk import Answer, Ask, Desk, Effect, Keep, Now, Say, StopAll
+from control.desk import Answer, Ask, Desk, Effect, Keep, Now, Say, StopAll, whole_ms
 from control.health import Board, Workers
 from control.protocol import MAX_MESSAGE_BYTES
 from wire.endpoints import Endpoints
@@ -129,7 +129,7 @@ class Control:
                 )
             return kept
         every_ms = self._settings.change_interval_ms
-        desired = registry.add(registry.EMPTY, list(seed), every_ms, time.time_ns())
+        desired = registry.add(registry.EMPTY, list(seed), every_ms, whole_ms(time.time_ns()))
         self._file.write(desired)
         log.info("event=first_start securities=%s", ",".join(registry.names(desired)))
         return desired
@@ -153,7 +153,7 @@ class Control:
         except zmq.ZMQError as error:
             people.close(0)
             raise CannotRun(
-                f"MANAGER_PORT={port}: cannot listen on {host} ({error.strerror}): is the logger running "
+                f"MANAGER_PORT={port}: cannot listen on {host} ({zmq.strerror(error.errno or 0)}): is the logger running "
                 "already? else set another MANAGER_PORT"
             ) from error
         for warning in self._settings.warnings():

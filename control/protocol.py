@@ -100,8 +100,8 @@ def parse(data: bytes) -> Call:
         BadCall: it is none; nothing was done.
     """
     try:
-        message = msgpack.unpackb(data, max_buffer_size=MAX_MESSAGE_BYTES)
-    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+        message = msgpack.unpackb(data)
+    except (ValueError, OverflowError, msgpack.UnpackException) as error:
         raise BadCall("bad_message", f"not msgpack: {_shown(error)}") from error
     if not isinstance(message, dict):
         raise BadCall("bad_message", "not a map of id, command and args")

@@ -260,7 +260,12 @@ def _show_rows(rows: list[dict[str, Any]], as_json: bool, columns: Sequence[str]
     else:
         show.table(rows, columns if bad else [c for c in columns if c != "error"], "")
     if bad:
-        raise BadAnswer("; ".join(f"{row['security']}: {row['error']}" for row in bad))
+        raise BadAnswer("; ".join(_sentence(row) for row in bad))
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    security, error = str(row["security"]), str(row["error"])
+    return error if error.startswith(security) else f"{security}: {error}"
 
 
 def _show_replies(replies: list[dict[str, Any]], as_json: bool) -> None:

@@ -83,7 +83,7 @@ class Loop:
                 made.bind(bind)
             except zmq.ZMQError as error:
                 made.close(0)
-                raise CannotRun(f"cannot listen on {bind}: {error.strerror}") from error
+                raise CannotRun(f"cannot listen on {bind}: {zmq.strerror(error.errno or 0)}") from error
         if connect:
             made.connect(connect)
         return made
