@@ -7,19 +7,22 @@ neither within 3 s                               NoConnection
 """
 
 import itertools
+import struct
 import time
 from collections.abc import Mapping
 from typing import Any, Self
 
 import msgpack
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from control.auth import derive
 
 CONNECT_S = 3.0
 ANSWER_S = 10.0
 """Twice what control waits for the processes that it asks."""
+
+_EVENT = struct.Struct("=HI")
+"""First frame of a monitor message (zmq_socket_monitor(3)): event, value."""
 
 _REFUSED = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -130,7 +133,7 @@ class Client:
         while (left := until - time.monotonic()) > 0:
             if not self._monitor.poll(int(left * 1000) + 1):
                 break
-            event = recv_monitor_message(self._monitor)["event"]
+            event, _ = _EVENT.unpack(self._monitor.recv_multipart()[0])
             if event & zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 return
             connected = connected or bool(event & zmq.EVENT_CONNECTED)

@@ -13,32 +13,32 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from wire.allowed import (
+    Database,
+    Folder,
+    Frequency,
+    Level,
+    Lines,
+    Port,
+    Securities,
+    Site,
+    Socket,
+    Switch,
+    Window,
+    Workers,
+    switch,
 )
-
-from wire.names import BUCKETS, BadSecurity, parse_security
 
 ENV_FILE = "vars.env"
 PIPELINE_PORTS = 640
 """Ports that ``PIPELINE_TRANSPORT=tcp`` takes from PIPELINE_PORT on (wire.endpoints)."""
 
-_HOUR_S = 3600
 _GIB = 1 << 30
 _L3_IMAGE_S = 3600
 """Order books are forty times as large as level books and change as little between images."""
-_TRUE = frozenset({"true", "1", "yes", "on"})
-_FALSE = frozenset({"false", "0", "no", "off"})
-_LEVELS = ("Debug", "Info", "Warning", "Error", "Critical")
 _SECRETS = (
     "MANAGER_AUTHKEY",
     "MONGODB_ENDPOINT",
@@ -54,78 +54,6 @@ class BadSetting(ValueError):
     """A setting cannot be used: its name, its value (never a secret's) and what is allowed, in one line."""
 
 
-def _level(text: Any) -> Any:
-    return str(text).capitalize() if str(text).capitalize() in _LEVELS else text
-
-
-def _switch(text: Any) -> Any:
-    word = str(text).strip().lower()
-    if word in _TRUE or word in _FALSE:
-        return word in _TRUE
-    raise ValueError("True or False")
-
-
-def _number(text: Any) -> Any:
-    return int(text) if str(text).isdecimal() else text
-
-
-def _full_path(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _securities(text: Any) -> Any:
-    names = text.split(",") if isinstance(text, str) else text
-    try:
-        return tuple(dict.fromkeys(parse_security(name) for name in names if name.strip()))
-    except BadSecurity as error:
-        raise ValueError(f"a comma-separated list of venue:SYMBOL ({error})") from error
-
-
-def _one_line(text: Any) -> Any:
-    """Accept what means one line per venue: two lines of a venue are not built."""
-    for part in str(text).split(","):
-        name, equals, count = part.strip().rpartition("=")
-        if count.strip() != "1" or (equals and not name.strip().isidentifier()):
-            raise ValueError("only 1: a second line of a venue is not built yet")
-    return 1
-
-
-def _address(schemes: tuple[str, ...]) -> AfterValidator:
-    allowed = " or ".join(f"{scheme}://host[:port]" for scheme in schemes)
-
-    def check(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-            sound = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
-        except ValueError:
-            sound = False
-        if not sound or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-            raise ValueError(f"{allowed} without a path")
-        return f"{parts.scheme}://{parts.netloc}"
-
-    return AfterValidator(check)
-
-
-def _divides_hour(seconds: int) -> int:
-    if _HOUR_S % seconds:
-        raise ValueError("a whole number of seconds that divides 3600")
-    return seconds
-
-
-def _database(name: str) -> str:
-    if not name or len(name.encode()) > 63 or any(c in '/\\. "$*<>:|?\0' for c in name):
-        raise ValueError('1 to 63 bytes without / \\ . " $ * < > : | ? and spaces')
-    return name
-
-
-Switch = Annotated[bool, BeforeValidator(_switch)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Workers = Annotated[int, Field(ge=1, le=BUCKETS)]
-Folder = Annotated[Path, AfterValidator(_full_path)]
-Socket = Annotated[str, _address(("ws", "wss"))]
-Site = Annotated[str, _address(("http", "https"))]
-
-
 class Settings(BaseModel):
     """Every setting, its default and its meaning."""
 
@@ -138,7 +66,7 @@ class Settings(BaseModel):
         False, description="Log for journald: a priority in front of each line instead of the time."
     )
     use_env_file: Switch = Field(False, description="Also read vars.env; it never overrides the environment.")
-    securities: Annotated[tuple[str, ...], BeforeValidator(_securities)] = Field(
+    securities: Securities = Field(
         ("binance:BTCUSDT", "coinbase:BTC-USD"),
         description="What the first start logs; afterwards the persisted set rules (obl add, obl remove).",
     )
@@ -163,9 +91,7 @@ class Settings(BaseModel):
         None,
         description="host:port[,host:port] or a mongodb:// URI of the database (unset: the embedded server).",
     )
-    mongodb_database: Annotated[str, AfterValidator(_database)] = Field(
-        "orderbook&trades", description="Name of the database."
-    )
+    mongodb_database: Database = Field("orderbook&trades", description="Name of the database.")
     mongodb_username: str | None = Field(None, description="User of the external database.")
     mongodb_password: SecretStr | None = Field(None, description="The user's password.")
     mongodb_authsource: str = Field("admin", description="Database that knows the user.")
@@ -191,18 +117,16 @@ class Settings(BaseModel):
     )
     coinbase_api_secret: SecretStr | None = Field(None, description="See COINBASE_API_KEY.")
     coinbase_api_passphrase: SecretStr | None = Field(None, description="See COINBASE_API_KEY.")
-    orderbook_updatefrequency: Annotated[Literal[100, 1000], BeforeValidator(_number)] = Field(
+    orderbook_updatefrequency: Frequency = Field(
         1000, description="Milliseconds between Binance's depth updates: 1000 or 100."
     )
 
-    ingest_lines: Annotated[int, BeforeValidator(_one_line)] = Field(
-        1, description="Ingesters per venue; only 1 for now."
-    )
+    ingest_lines: Lines = Field(1, description="Ingesters per venue; only 1 for now.")
     book_workers: Workers = Field(1, description="Book maintainers; each takes its share of the securities.")
     condition_workers: Workers = Field(1, description="Conditioners; likewise.")
     store_writers: Workers = Field(1, description="Writers to the database; any takes any document.")
 
-    window_seconds: Annotated[int, Field(ge=1, le=_HOUR_S), AfterValidator(_divides_hour)] = Field(
+    window_seconds: Window = Field(
         10, description="Length of a stored window; divides 3600 and is fixed with the database."
     )
     base_image_seconds: int = Field(
@@ -355,7 +279,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 def _says_yes(text: str) -> bool:
     try:
-        return bool(text) and bool(_switch(text))
+        return bool(text) and bool(switch(text))
     except ValueError:
         return False
 

@@ -1,0 +1,105 @@
+"""What a setting may be: the types of wire.settings, each with its check.
+
+A check raises ValueError with what is allowed; wire.settings puts the variable and its value before it.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from wire.names import BUCKETS, BadSecurity, parse_security
+
+_HOUR_S = 3600
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+_LEVELS = ("Debug", "Info", "Warning", "Error", "Critical")
+_DATABASE_BYTES = 63
+"""MongoDB's limit of a database's name."""
+
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9._\-\[\]:]+")
+
+
+def _level(text: Any) -> Any:
+    return str(text).capitalize() if str(text).capitalize() in _LEVELS else text
+
+
+def switch(text: Any) -> bool:
+    """Return whether *text* means yes.
+
+    Raises:
+        ValueError: neither yes nor no.
+    """
+    word = str(text).strip().lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError("True or False")
+
+
+def _number(text: Any) -> Any:
+    return int(text) if str(text).isdecimal() else text
+
+
+def _full_path(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _securities(text: Any) -> Any:
+    names = text.split(",") if isinstance(text, str) else text
+    try:
+        return tuple(dict.fromkeys(parse_security(name) for name in names if name.strip()))
+    except BadSecurity as error:
+        raise ValueError(f"a comma-separated list of venue:SYMBOL ({error})") from error
+
+
+def _one_line(text: Any) -> Any:
+    """Accept what means one line per venue: two lines of a venue are not built."""
+    for part in str(text).split(","):
+        name, equals, count = part.strip().rpartition("=")
+        if count.strip() != "1" or (equals and not name.strip().isidentifier()):
+            raise ValueError("only 1: a second line of a venue is not built yet")
+    return 1
+
+
+def _address(schemes: tuple[str, ...]) -> AfterValidator:
+    allowed = " or ".join(f"{scheme}://host[:port]" for scheme in schemes)
+
+    def check(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            sound = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            sound = False
+        if not sound or parts.path.strip("/") or not _HOST_AND_PORT.fullmatch(parts.netloc):
+            raise ValueError(f"{allowed} without a path")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    return AfterValidator(check)
+
+
+def _divides_hour(seconds: int) -> int:
+    if _HOUR_S % seconds:
+        raise ValueError("a whole number of seconds that divides 3600")
+    return seconds
+
+
+def _database(name: str) -> str:
+    if not name or len(name.encode()) > _DATABASE_BYTES or any(c in '/\\. "$*<>:|?\0' for c in name):
+        raise ValueError('1 to 63 bytes without / \\ . " $ * < > : | ? and spaces')
+    return name
+
+
+Level = Annotated[Literal["Debug", "Info", "Warning", "Error", "Critical"], BeforeValidator(_level)]
+Switch = Annotated[bool, BeforeValidator(switch)]
+Securities = Annotated[tuple[str, ...], BeforeValidator(_securities)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Workers = Annotated[int, Field(ge=1, le=BUCKETS)]
+Lines = Annotated[int, BeforeValidator(_one_line)]
+Frequency = Annotated[Literal[100, 1000], BeforeValidator(_number)]
+Window = Annotated[int, Field(ge=1, le=_HOUR_S), AfterValidator(_divides_hour)]
+Folder = Annotated[Path, AfterValidator(_full_path)]
+Database = Annotated[str, AfterValidator(_database)]
+Socket = Annotated[str, _address(("ws", "wss"))]
+Site = Annotated[str, _address(("http", "https"))]
