@@ -59,9 +59,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    loglevel: Annotated[Literal["Debug", "Info", "Warning", "Error", "Critical"], BeforeValidator(_level)] = (
-        Field("Info", description="Least severity that is logged.")
-    )
+    loglevel: Level = Field("Info", description="Least severity that is logged.")
     as_service: Switch = Field(
         False, description="Log for journald: a priority in front of each line instead of the time."
     )
