@@ -25,10 +25,15 @@ from condition.columns import (
     id_column,
     pack_columns,
 )
+from condition.linked import Mask, join, link, split
 from wire.messages import ABSENT
 
 _NONE, _ALL, _SOME = 0, 1, 2
 """Whether no, every or some event of a kind has a value."""
+
+_RECEIVED, _OPEN, _DONE = 0, 1, 2
+_FILLED = 1
+"""Of venue.api's OrderKind and Reason, which are part of the format."""
 
 
 class OrderColumns(NamedTuple):
@@ -56,10 +61,9 @@ class OrderColumns(NamedTuple):
 
 
 _VALUES = ("prices", "sizes", "old_prices", "old_sizes", "funds", "trade_ids")
-_RISING = frozenset(("prices", "old_prices", "trade_ids"))
+_PRESENT = (*_VALUES, "taker_ids")
+_RISING = frozenset(("old_prices", "trade_ids"))
 """Stored as differences."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 # --- ids -------------------------------------------------------------------------------------
@@ -83,14 +87,14 @@ def _id_codes(ids: Ids) -> tuple[Int64s, Ids]:
     return codes[1:], ids[new[1:]]
 
 
-def _ids(codes: Int64s, table: Ids) -> Ids:
-    """Return the ids that *codes* mean; the inverse of ``_id_codes``."""
+def _places(codes: Int64s, table: Ids) -> Int64s:
+    """Return where in the table each code points; the inverse of ``_id_codes``, after which table[places]."""
     new = codes == 0
     sizes = np.cumsum(new) + 1
-    places = np.where(new, sizes - 1, sizes - codes)
+    places: Int64s = np.where(new, sizes - 1, sizes - codes)
     if len(places) and (places.min() < 0 or (codes < 0).any() or sizes[-1] - 1 != len(table)):
         raise BadBlock("an order id before the first of the table")
-    return np.concatenate((np.zeros((1, ID_BYTES), np.uint8), table))[places]
+    return places
 
 
 def _interleaved(takers: Mask) -> tuple[Int64s, Int64s]:
@@ -100,79 +104,134 @@ def _interleaved(takers: Mask) -> tuple[Int64s, Int64s]:
     return orders, orders[takers] + 1
 
 
-# --- values that may be absent ----------------------------------------------------------------
+# --- which events have what ------------------------------------------------------------------
 
 
-def _presence(has: Mask) -> int:
-    return _ALL if has.all() else _SOME if has.any() else _NONE
+Has = dict[str, Mask]
+"""Per value which events have it."""
 
 
-def _value_column(name: str, values: Int64s) -> Column:
-    if name not in _RISING:
-        return column(values, Spec.STEPPED)
-    return column(np.concatenate((values[:1], np.diff(values))))
+def _encode_presence(kinds: Int64s, has: Has) -> list[Column]:
+    present: list[int] = []
+    flags: list[Column] = []
+    for kind in np.unique(kinds):
+        of_kind = kinds == kind
+        for name in _PRESENT:
+            cells = has[name][of_kind]
+            present.append(_ALL if cells.all() else _SOME if cells.any() else _NONE)
+            if present[-1] == _SOME:
+                flags.append(column(cells.astype(np.int64), Spec.FLAGS))
+    return [column(np.array(present, np.int64)), *flags]
+
+
+def _decode_presence(reader: ColumnReader, kinds: Int64s) -> Has:
+    met = np.unique(kinds)
+    present = reader.take(len(met) * len(_PRESENT)).reshape(len(met), len(_PRESENT))
+    has = {name: np.zeros(len(kinds), np.bool_) for name in _PRESENT}
+    for kind, row in zip(met, present.tolist(), strict=True):
+        of_kind = np.flatnonzero(kinds == kind)
+        for name, how in zip(_PRESENT, row, strict=True):
+            if how == _SOME:
+                has[name][of_kind] = reader.take(len(of_kind)) != 0
+            elif how == _ALL:
+                has[name][of_kind] = True
+            elif how != _NONE:
+                raise BadBlock("a value is neither present nor absent")
+    return has
+
+
+# --- values ----------------------------------------------------------------------------------
+
+
+def _resting(kinds: Int64s, reasons: Int64s) -> Mask:
+    """Return which events tell what rests of their order: their sizes hang together."""
+    resting: Mask = (kinds == _RECEIVED) | (kinds == _OPEN) | ((kinds == _DONE) & (reasons != _FILLED))
+    return resting
+
+
+def _by_kind(kinds: Int64s, events: Mask) -> list[Int64s]:
+    """Return the *events* of each kind that is met among them."""
+    return [np.flatnonzero(events & (kinds == kind)) for kind in np.unique(kinds[events])]
+
+
+def _encode_values(rows: OrderColumns, orders: Int64s, has: Has) -> list[Column]:
+    """Return the columns of sides, prices and sizes, linked by order, and of the rest, kind by kind."""
+    heads, follows = split(rows.sides, link(orders))
+    columns = [column(heads, Spec.FLAGS), column(follows)]
+    priced = has["prices"]
+    links = link(orders[priced])
+    heads, follows = split(rows.prices[priced], links)
+    buys = rows.sides[priced][links.heads()] == 0
+    columns += [column(heads[buys], Spec.SLOPED), column(heads[~buys], Spec.SLOPED), column(follows)]
+    resting = has["sizes"] & _resting(rows.kinds, rows.reasons)
+    heads, follows = split(rows.sizes[resting], link(orders[resting]))
+    columns += [column(heads, Spec.STEPPED), column(follows, Spec.STEPPED)]
+    columns += [
+        column(rows.sizes[where], Spec.STEPPED) for where in _by_kind(rows.kinds, has["sizes"] & ~resting)
+    ]
+    for name in _VALUES[2:]:
+        for where in _by_kind(rows.kinds, has[name]):
+            cells = getattr(rows, name)[where]
+            if name in _RISING:
+                cells = np.diff(cells, prepend=np.int64(0))
+            columns.append(column(cells, Spec.STEPPED))
+    return columns
+
+
+def _decode_values(
+    reader: ColumnReader, kinds: Int64s, reasons: Int64s, orders: Int64s, has: Has
+) -> dict[str, Int64s]:
+    """Return ``sides`` and the values; the inverse of ``_encode_values``."""
+    links = link(orders)
+    heads = int(np.count_nonzero(links.is_head))
+    sides = join(reader.take(heads), reader.take(len(orders) - heads), links)
+    values = {name: np.full(len(kinds), ABSENT, np.int64) for name in _VALUES}
+    priced = has["prices"]
+    links = link(orders[priced])
+    buys = sides[priced][links.heads()] == 0
+    head_prices = np.empty(len(buys), np.int64)
+    head_prices[buys] = reader.take(int(np.count_nonzero(buys)))
+    head_prices[~buys] = reader.take(int(np.count_nonzero(~buys)))
+    values["prices"][priced] = join(head_prices, reader.take(len(links.order) - len(buys)), links)
+    resting = has["sizes"] & _resting(kinds, reasons)
+    links = link(orders[resting])
+    heads = int(np.count_nonzero(links.is_head))
+    values["sizes"][resting] = join(reader.take(heads), reader.take(len(links.order) - heads), links)
+    for where in _by_kind(kinds, has["sizes"] & ~resting):
+        values["sizes"][where] = reader.take(len(where))
+    for name in _VALUES[2:]:
+        for where in _by_kind(kinds, has[name]):
+            cells = reader.take(len(where))
+            values[name][where] = np.cumsum(cells) if name in _RISING else cells
+    return values | {"sides": sides}
+
+
+# --- blocks ----------------------------------------------------------------------------------
 
 
 def encode_orders(rows: OrderColumns) -> dict[str, Any]:
     """Return the binary fields of a block of order events."""
-    takers: Mask = np.any(rows.taker_ids != 0, axis=1)
-    present: list[int] = []
-    flags: list[Column] = []
-    values: list[Column] = []
-    for kind in np.unique(rows.kinds):
-        of_kind = rows.kinds == kind
-        for name in (*_VALUES, "taker_ids"):
-            cells = takers[of_kind] if name == "taker_ids" else getattr(rows, name)[of_kind]
-            has = cells if name == "taker_ids" else cells != ABSENT
-            present.append(_presence(has))
-            if present[-1] == _SOME:
-                flags.append(column(has.astype(np.int64), Spec.FLAGS))
-            if present[-1] != _NONE and name != "taker_ids":
-                values.append(_value_column(name, cells[has]))
+    has: Has = {name: getattr(rows, name) != ABSENT for name in _VALUES}
+    has["taker_ids"] = takers = np.any(rows.taker_ids != 0, axis=1)
     order_places, taker_places = _interleaved(takers)
     ids = np.empty((len(order_places) + len(taker_places), ID_BYTES), np.uint8)
     ids[order_places], ids[taker_places] = rows.order_ids, rows.taker_ids[takers]
     codes, table = _id_codes(ids)
+    steps, opens = np.diff(rows.times_ns), rows.kinds[1:] == _OPEN
     columns = [
         column(np.array([first_of(rows.ids), first_of(rows.times_ns)], np.int64)),
         column(np.diff(rows.ids) - 1),
-        column(np.diff(rows.times_ns), Spec.SCALED),
-        column(rows.effective_ns - rows.times_ns, Spec.SCALED),
         column(rows.kinds),
-        column(rows.sides, Spec.FLAGS),
-        column(rows.reasons),
-        column(np.array(present, np.int64)),
-        *flags,
-        *values,
+        *(column(rows.reasons[where]) for where in _by_kind(rows.kinds, np.ones(len(rows.ids), np.bool_))),
+        column(steps[opens], Spec.SCALED),
+        column(steps[~opens], Spec.SCALED),
+        column(rows.effective_ns - rows.times_ns, Spec.SCALED),
+        *_encode_presence(rows.kinds, has),
         column(codes),
         id_column(table),
+        *_encode_values(rows, _places(codes, table)[order_places], has),
     ]
     return binary_fields(pack_columns(Layout.ORDERS, columns), pack_receipts(rows.times_ns, rows.received_ns))
-
-
-def _take_values(reader: ColumnReader, kinds: Int64s) -> tuple[dict[str, Int64s], Mask]:
-    """Return the columns of values, and which events have a taker."""
-    names = (*_VALUES, "taker_ids")
-    met = np.unique(kinds)
-    present = reader.take(len(met) * len(names)).reshape(len(met), len(names))
-    if len(present) and not np.isin(present, (_NONE, _ALL, _SOME)).all():
-        raise BadBlock("a value is neither present nor absent")
-    places: dict[tuple[int, str], Int64s] = {}
-    for kind, row in zip(met.tolist(), present.tolist(), strict=True):
-        of_kind = np.flatnonzero(kinds == kind)
-        for name, how in zip(names, row, strict=True):
-            has = reader.take(len(of_kind)) != 0 if how == _SOME else slice(None)
-            if how != _NONE:
-                places[kind, name] = of_kind[has]
-    values = {name: np.full(len(kinds), ABSENT, np.int64) for name in _VALUES}
-    takers = np.zeros(len(kinds), np.bool_)
-    for (_, name), where in places.items():
-        if name == "taker_ids":
-            takers[where] = True
-            continue
-        cells = reader.take(len(where))
-        values[name][where] = np.cumsum(cells) if name in _RISING else cells
-    return values, takers
 
 
 def decode_orders(fields: Mapping[str, Any], *, receipts: bool = True) -> OrderColumns:
@@ -183,28 +242,38 @@ def decode_orders(fields: Mapping[str, Any], *, receipts: bool = True) -> OrderC
     """
     reader = ColumnReader(checked(fields, "body"), Layout.ORDERS)
     first_id, first_time = bases_of(reader, 2)
-    id_steps, time_steps, delays = reader.take(), reader.take(), reader.take()
-    rows = len(delays)
-    if not len(id_steps) == len(time_steps) == max(0, rows - 1):
-        raise BadBlock(f"{len(id_steps)} id steps and {len(time_steps)} time steps of {rows} events")
-    kinds, sides, reasons = reader.take(rows), reader.take(rows), reader.take(rows)
-    values, takers = _take_values(reader, kinds)
+    id_steps, kinds = reader.take(), reader.take()
+    rows = len(kinds)
+    if len(id_steps) != max(0, rows - 1):
+        raise BadBlock(f"{len(id_steps)} id steps of {rows} events")
+    reasons = np.empty(rows, np.int64)
+    for where in _by_kind(kinds, np.ones(rows, np.bool_)):
+        reasons[where] = reader.take(len(where))
+    opens = kinds[1:] == _OPEN
+    steps = np.empty(len(opens), np.int64)
+    steps[opens] = reader.take(int(np.count_nonzero(opens)))
+    steps[~opens] = reader.take(int(np.count_nonzero(~opens)))
+    delays = reader.take(rows)
+    has = _decode_presence(reader, kinds)
+    takers = has["taker_ids"]
     order_places, taker_places = _interleaved(takers)
     codes = reader.take(len(order_places) + len(taker_places))
-    ids = _ids(codes, reader.take_ids(int(np.count_nonzero(codes == 0))))
+    table = reader.take_ids(int(np.count_nonzero(codes == 0)))
+    places = _places(codes, table)
+    values = _decode_values(reader, kinds, reasons, places[order_places], has)
     reader.end()
+    ids = np.concatenate((np.zeros((1, ID_BYTES), np.uint8), table))
     taker_ids = np.zeros((rows, ID_BYTES), np.uint8)
-    taker_ids[takers] = ids[taker_places]
-    times = summed(first_time, time_steps, rows)
+    taker_ids[takers] = ids[places[taker_places]]
+    times = summed(first_time, steps, rows)
     return OrderColumns(
         ids=summed(first_id, id_steps + 1, rows),
         times_ns=times,
         effective_ns=times + delays,
         received_ns=unpack_receipts(fields, times) if receipts else np.empty(0, np.int64),
         kinds=kinds,
-        sides=sides,
         reasons=reasons,
         **values,
-        order_ids=ids[order_places],
+        order_ids=ids[places[order_places]],
         taker_ids=taker_ids,
     )
