@@ -57,6 +57,7 @@ class Loop:
     def __init__(self) -> None:
         self.context: zmq.Context[Socket] = zmq.Context()
         self.context.linger = LINGER_MS
+        self._sockets: list[Socket] = []
         self._poller = zmq.Poller()
         self._readers: dict[Any, Callable[[], object]] = {}
         self._writers: dict[Any, Callable[[], object]] = {}
@@ -77,6 +78,8 @@ class Loop:
             CannotRun: *bind* is in use or not an address of this host.
         """
         made = self.context.socket(kind)
+        # the context knows its sockets weakly only: one that nobody holds would close on its own
+        self._sockets = [*(each for each in self._sockets if not each.closed), made]
         made.set_hwm(high_water)
         if bind:
             try:
