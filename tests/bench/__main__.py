@@ -1,0 +1,173 @@
+"""``python -m tests.bench``: what each stage costs per level change, beside the decode floor of this run.
+
+    --json FILE     write the same for machines
+    --quick         less of everything: a look, not a measurement
+    --profile STAGE print the functions in which a stage (ingest book condition) spends its time
+
+Ends with 1 where the whole costs more than the bar.  Identical runs differ by up to 1.7 times on a
+shared machine: the least of the repeats is shown, for disturbance only ever adds.
+"""
+
+import argparse
+import cProfile
+import pstats
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import stages
+from tests.bench.market import Market, market
+
+BAR = 15.0
+"""Times the decode floor that the whole may cost now; the database's own CPU is beside it."""
+
+
+class Row(msgspec.Struct):
+    """One line of the table."""
+
+    stage: str
+    cpu_s: float
+    us_per_change: float
+    us_per_frame: float
+    times_floor: float
+
+
+class Result(msgspec.Struct):
+    """One run of the bench."""
+
+    source: str
+    securities: int
+    frames: int
+    depth_frames: int
+    level_changes: int
+    group_frames: int
+    floor: Row
+    stages: list[Row]
+    total: Row
+    database: Row
+    bar: float
+    passed: bool
+    documents: int
+    changes_stored: int
+    bson_bytes: dict[str, int]
+    bson_bytes_per_change: float
+    """Of the change blocks alone."""
+    all_bson_bytes_per_change: float
+    """Trades, images and gap rows too."""
+
+
+def measure(feed: Market, repeats: int) -> Result:
+    """Run every stage over *feed*."""
+    frames = sum(not arrival.is_snapshot for arrival in feed.arrivals)
+    floor_s, changes, depth_frames = stages.floor(feed, max(repeats, 5))
+
+    def row(stage: str, cpu_s: float) -> Row:
+        return Row(stage, cpu_s, 1e6 * cpu_s / changes, 1e6 * cpu_s / frames, cpu_s / floor_s)
+
+    groups = stages.groups_of(feed)
+    book_s, batches = stages.book(groups, repeats)
+    condition_s, documents = stages.condition(batches, repeats)
+    stored = stages.store(documents, repeats)
+    rows = [
+        row("ingest", stages.ingest(feed, repeats)),
+        row("book", book_s),
+        row("condition", condition_s),
+        row("store", stored.cpu_s),
+        row("transport", stages.transport([groups, batches, documents], repeats)),
+    ]
+    total = row("total", sum(each.cpu_s for each in rows))
+    return Result(
+        source=feed.source,
+        securities=len(feed.symbols),
+        frames=frames,
+        depth_frames=depth_frames,
+        level_changes=changes,
+        group_frames=stages.GROUP_FRAMES,
+        floor=row("decode floor", floor_s),
+        stages=rows,
+        total=total,
+        database=row("database server", stored.server_cpu_s),
+        bar=BAR,
+        passed=total.times_floor <= BAR,
+        documents=stored.documents,
+        changes_stored=stored.levels,
+        bson_bytes=stored.bson_bytes,
+        bson_bytes_per_change=stored.bson_bytes.get("changes", 0) / max(1, stored.levels),
+        all_bson_bytes_per_change=sum(stored.bson_bytes.values()) / max(1, stored.levels),
+    )
+
+
+def show(result: Result, console: Console) -> None:
+    """Print the table."""
+    table = Table(
+        title=f"{result.source}: {result.securities} securities, {result.frames:,} frames, "
+        f"{result.level_changes:,} level changes"
+    )
+    table.add_column("stage")
+    for name in ("CPU s", "us per change", "us per frame", "times the floor"):
+        table.add_column(name, justify="right")
+
+    def add(row: Row, style: str = "") -> None:
+        table.add_row(
+            row.stage,
+            f"{row.cpu_s:.3f}",
+            f"{row.us_per_change:.3f}",
+            f"{row.us_per_frame:.1f}",
+            f"{row.times_floor:.2f}",
+            style=style,
+        )
+
+    add(result.floor, "dim")
+    table.add_section()
+    for row in result.stages:
+        add(row)
+    table.add_section()
+    add(result.total, "bold")
+    add(result.database, "dim")
+    console.print(table)
+    console.print(
+        f"{result.documents} documents; BSON bytes per level change: {result.bson_bytes_per_change:.2f} "
+        f"(change blocks), {result.all_bson_bytes_per_change:.2f} (with trades, images, gap rows)"
+    )
+    verdict = "pass" if result.passed else "FAIL"
+    console.print(f"{verdict}: {result.total.times_floor:.1f} times the floor, the bar is {result.bar:g}")
+
+
+def profile(feed: Market, stage: str) -> None:
+    """Print where *stage* spends its time."""
+    groups = stages.groups_of(feed)
+    batches = stages.book(groups, 1)[1] if stage == "condition" else []
+    runs = {
+        "ingest": lambda: stages.ingest(feed, 1),
+        "book": lambda: stages.book(groups, 1),
+        "condition": lambda: stages.condition(batches, 1),
+    }
+    profiler = cProfile.Profile()
+    profiler.runcall(runs[stage])
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+
+
+def main() -> int:
+    """Run the bench and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--securities", type=int, default=8)
+    parser.add_argument("--profile", choices=("ingest", "book", "condition"))
+    given = parser.parse_args()
+    feed = market(given.securities, 31 if given.quick else 121)
+    if given.profile:
+        profile(feed, given.profile)
+        return 0
+    result = measure(feed, 1 if given.quick else 5)
+    show(result, Console())
+    if given.json:
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    return 0 if result.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

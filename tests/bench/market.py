@@ -1,0 +1,138 @@
+"""The frames that the bench runs on: a capture, or where there is none a synthetic market.
+
+One recorded security is given several names, each with the whole stream, frame by frame in turn:
+a group then holds frames of many securities, as it does where speed matters.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+
+from tests import captures
+
+CAPTURE = "binance_spot_ETHUSDT_20240808"
+SYMBOL = "ETHUSDT"
+NS_PER_SECOND = 1_000_000_000
+SNAPSHOT_LEVELS = 1000
+
+_PRICE_SCALE, _SIZE_SCALE = 2, 4
+_START_NS = 1_723_161_254 * NS_PER_SECOND
+_STEP_NS = NS_PER_SECOND // 10
+
+
+class Arrival(NamedTuple):
+    """A frame, or the body of the snapshot."""
+
+    recv_ns: int
+    symbol: str
+    data: bytes
+    is_snapshot: bool
+
+
+class Market(NamedTuple):
+    """What arrives, in order."""
+
+    source: str
+    symbols: tuple[str, ...]
+    arrivals: list[Arrival]
+
+
+def market(securities: int, seconds: float) -> Market:
+    """Return the first *seconds* of the capture, or of the synthetic market, as *securities* of them."""
+    recorded = (captures.FOLDER / f"{CAPTURE}.jsonl.zst").is_file()
+    lines = list(_until(_of_capture() if recorded else _synthetic(Random(1)), seconds))
+    symbols = tuple(f"ETH{number:02d}SD" for number in range(securities))
+    names = [(symbol, symbol.encode(), symbol.lower().encode()) for symbol in symbols]
+    arrivals = [
+        Arrival(recv_ns, symbol, data.replace(b"ETHUSDT", upper).replace(b"ethusdt", lower), is_snapshot)
+        for recv_ns, data, is_snapshot in lines
+        for symbol, upper, lower in names
+    ]
+    return Market(CAPTURE if recorded else "synthetic", symbols, arrivals)
+
+
+Line = tuple[int, bytes, bool]
+
+
+def _until(lines: Iterator[Line], seconds: float) -> Iterator[Line]:
+    end_ns = None
+    for line in lines:
+        end_ns = end_ns or line[0] + int(seconds * NS_PER_SECOND)
+        if line[0] >= end_ns:
+            return
+        yield line
+
+
+def _of_capture() -> Iterator[Line]:
+    """Yield what the logger subscribes to: depth and trades, and the snapshot where it came."""
+    for frame in captures.frames(CAPTURE):
+        if frame.src == "http" or b"@depth" in frame.data[:40] or b"@trade" in frame.data[:40]:
+            yield frame.recv_ns or 0, frame.data, frame.src == "http"
+
+
+def _synthetic(draw: Random) -> Iterator[Line]:
+    """Yield a market of the capture's shape: 10 updates of 31 levels and 18 trades a second."""
+    update_id, trade_id, middle = 1000, 1, 268_000
+    yield _START_NS, _snapshot(draw, update_id, middle), True
+    step = 0
+    while True:
+        step += 1
+        recv_ns = _START_NS + step * _STEP_NS
+        middle += draw.choice((-3, -1, 0, 0, 1, 3))
+        first_id, update_id = update_id + 1, update_id + draw.randint(15, 60)
+        yield recv_ns, _depth(draw, recv_ns, first_id, update_id, middle), False
+        for _ in range(draw.choice((1, 2, 2))):
+            yield recv_ns, _trade(draw, recv_ns, trade_id, middle), False
+            trade_id += 1
+
+
+def _levels(draw: Random, middle: int, sign: int, count: int) -> list[tuple[str, str]]:
+    offsets = sorted({1 + int(draw.paretovariate(0.4)) % 3000 for _ in range(count)})
+    return [(_text(middle + sign * offset), _size(draw)) for offset in offsets]
+
+
+def _text(price: int) -> str:
+    return f"{price // 10**_PRICE_SCALE}.{price % 10**_PRICE_SCALE:02d}000000"
+
+
+def _size(draw: Random) -> str:
+    size = 0 if draw.random() < 0.4 else int(draw.paretovariate(0.7) * 100) % 10**9
+    return f"{size // 10**_SIZE_SCALE}.{size % 10**_SIZE_SCALE:04d}0000"
+
+
+def _depth(draw: Random, recv_ns: int, first_id: int, last_id: int, middle: int) -> bytes:
+    data = {
+        "e": "depthUpdate",
+        "E": recv_ns // 1_000_000,
+        "s": SYMBOL,
+        "U": first_id,
+        "u": last_id,
+        "b": _levels(draw, middle, -1, 18),
+        "a": _levels(draw, middle, 1, 18),
+    }
+    return msgspec.json.encode({"stream": "ethusdt@depth@100ms", "data": data})
+
+
+def _trade(draw: Random, recv_ns: int, trade_id: int, middle: int) -> bytes:
+    data = {
+        "e": "trade",
+        "E": recv_ns // 1_000_000,
+        "s": SYMBOL,
+        "t": trade_id,
+        "p": _text(middle),
+        "q": f"{draw.randint(1, 9)}.{draw.randint(0, 9999):04d}0000",
+        "T": recv_ns // 1_000_000,
+        "m": draw.random() < 0.5,
+        "M": True,
+    }
+    return msgspec.json.encode({"stream": "ethusdt@trade", "data": data})
+
+
+def _snapshot(draw: Random, update_id: int, middle: int) -> bytes:
+    def side(sign: int) -> list[tuple[str, str]]:
+        prices = (middle + sign * (1 + 2 * n) for n in range(SNAPSHOT_LEVELS))
+        return [(_text(price), f"{draw.randint(1, 99)}.{draw.randint(0, 9999):04d}0000") for price in prices]
+
+    return msgspec.json.encode({"lastUpdateId": update_id, "bids": side(-1), "asks": side(1)})
