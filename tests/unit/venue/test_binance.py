@@ -177,3 +177,9 @@ def test_a_refusal_is_one_line_that_says_what_to_do(status: int, body: bytes, sa
     assert said in line
     assert f"binance: HTTP {status}: " in line
     assert line.isprintable()
+
+
+def test_a_frame_that_begins_as_usual_but_cannot_be_true_has_no_route() -> None:
+    assert binance.route((DEPTH % (2, 3, "")).encode(), "depth").last_id == 3
+    with pytest.raises(UnknownFrame):
+        binance.route((DEPTH % (3, 2, "")).encode(), "depth")

@@ -231,3 +231,9 @@ def test_a_refusal_is_one_line_that_says_what_to_do(status: int, body: bytes, sa
     assert said in line
     assert f"coinbase: HTTP {status}: " in line
     assert line.isprintable()
+
+
+def test_an_escaped_symbol_is_routed_as_it_is_decoded() -> None:
+    frame = event(product_id="C").replace(b'"C"', b'"A\\u002dB"').replace(b": ", b":")
+    assert b'"product_id":"A\\u002dB"' in frame
+    assert coinbase.route(frame, "full").symbol == "A-B"
