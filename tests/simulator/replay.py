@@ -1,7 +1,7 @@
 """An exchange that says again what it said in a recording.
 
 state     event                                                   next state
-WAITING   every symbol of the recording has been subscribed       RUNNING
+WAITING   ``SETTLE_NS`` after every symbol has been subscribed    RUNNING
 WAITING   ``START_AFTER_NS`` after the first subscription         RUNNING
 WAITING   ``start()``                                             RUNNING
 RUNNING   last frame sent                                         OVER (the connections stay open, silent)
@@ -22,6 +22,9 @@ from tests.simulator.source import EVERYONE, Frame, Json
 START_AFTER_NS = 3_000_000_000
 """Time for a client to subscribe the rest, symbol by symbol."""
 
+SETTLE_NS = 500_000_000
+"""Time for the other streams of the same symbols, which may come in messages of their own."""
+
 AT_ONCE = 500
 """Frames that a replay as fast as possible gives each time it is asked."""
 
@@ -35,7 +38,7 @@ class Replay:
         self._recording, self._speed = recording, speed
         self._offsets = [frame.offset_ns for frame in recording.frames]
         self._place = 0
-        self._began_ns = self._first_ns = 0
+        self._began_ns = self._first_ns = self._ready_ns = 0
         self._asked_to_start = False
 
     def start(self) -> None:
@@ -79,8 +82,10 @@ class Replay:
             return False
         self._first_ns = self._first_ns or now_ns
         heard = " ".join(wanted).upper()
-        ready = all(symbol in heard for symbol in self.symbols)
-        if ready or self._asked_to_start or now_ns - self._first_ns >= START_AFTER_NS:
+        if all(symbol in heard for symbol in self.symbols):
+            self._ready_ns = self._ready_ns or now_ns
+        settled = self._ready_ns and now_ns - self._ready_ns >= SETTLE_NS
+        if settled or self._asked_to_start or now_ns - self._first_ns >= START_AFTER_NS:
             self._began_ns = now_ns
         return bool(self._began_ns)
 

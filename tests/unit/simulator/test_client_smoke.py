@@ -14,6 +14,7 @@ import websocket
 from tests.simulator.coinbase_rules import LOCKED_REASON, sign
 from tests.simulator.followers import BinanceFollower, FullFollower, Level2Follower
 from tests.simulator.process import ROOT, Simulator, running
+from tests.simulator.recording import CAPTURES
 
 SECRET = "c2VjcmV0"
 STREAMS = ["btcusdt@depth@100ms", "btcusdt@trade"]
@@ -311,6 +312,18 @@ def test_too_many_requests_are_refused_as_each_venue_does() -> None:
         assert b"Retry-After: " in heard
         assert b'{"code":-1003,' in heard
         assert b"HTTP/1.1 418 " in heard
+
+
+@pytest.mark.captures
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="../shared/captures is absent")
+def test_a_recorded_order_book_is_followed_from_the_wire() -> None:
+    with running("--capture", "coinbase_full_BTC-USD_20160312", "--speed", "0") as replay:
+        client = subscribe(replay, "full", key=True)
+        assert hear(client)["type"] == "subscriptions"
+        book = FullFollower(replay.get("coinbase", "/products/BTC-USD/book?level=3"))
+        while book.id < 760640753:
+            book.follow(hear(client))
+        assert replay.truth_range("coinbase", "BTC-USD")["over"]
 
 
 def test_a_busy_port_and_a_bad_option_end_the_program_with_one_line(simulator: Simulator) -> None:

@@ -9,7 +9,7 @@ import zstandard
 from tests.simulator.firehose import IDS_PER_FRAME, Firehose
 from tests.simulator.followers import BinanceFollower, FullFollower
 from tests.simulator.recording import CAPTURES, read
-from tests.simulator.replay import AT_ONCE, START_AFTER_NS, BinanceReplay, CoinbaseReplay
+from tests.simulator.replay import AT_ONCE, SETTLE_NS, START_AFTER_NS, BinanceReplay, CoinbaseReplay
 
 S, MS = 1_000_000_000, 1_000_000
 NOW_NS = 1_795_000_000 * S
@@ -46,6 +46,8 @@ def numbers(frames: list[tuple[str, bytes]]) -> list[int]:
 def test_it_waits_for_a_subscriber_and_then_keeps_the_recorded_pace(replay: BinanceReplay) -> None:
     wanted = {"btcusdt@trade"}
     assert replay.advance(NOW_NS, set()) == []
+    assert replay.advance(NOW_NS + S - SETTLE_NS, wanted) == []
+    assert replay.advance(NOW_NS + S - 1, wanted) == []
     assert numbers(replay.advance(NOW_NS + S, wanted)) == [1]
     assert numbers(replay.advance(NOW_NS + S + 50 * MS, wanted)) == [2]
     assert numbers(replay.advance(NOW_NS + S + 249 * MS, wanted)) == []
@@ -54,6 +56,7 @@ def test_it_waits_for_a_subscriber_and_then_keeps_the_recorded_pace(replay: Bina
 
 
 def test_the_payload_is_verbatim(replay: BinanceReplay) -> None:
+    replay.start()
     assert replay.advance(NOW_NS, {"btcusdt@trade"}) == [
         ("btcusdt@trade", b'{"e":"trade","E":1000,"s":"BTCUSDT","t":1}')
     ]
@@ -75,6 +78,7 @@ def test_it_can_be_told_to_start(replay: BinanceReplay) -> None:
 
 def test_the_body_is_the_one_nearest_to_the_place(replay: BinanceReplay) -> None:
     assert replay.depth("BTCUSDT", 5000, NOW_NS) == b'{"lastUpdateId":7}'
+    replay.start()
     replay.advance(NOW_NS, {"btcusdt@trade"})
     replay.advance(NOW_NS + 9 * S, {"btcusdt@trade"})
     assert replay.depth("BTCUSDT", 5000, NOW_NS) == b'{"lastUpdateId":8}'
@@ -90,6 +94,7 @@ def test_an_unknown_recording_is_named(tmp_path: Path) -> None:
 @needs_captures
 def test_the_recorded_full_channel_follows_its_recorded_book() -> None:
     source = CoinbaseReplay(read(["coinbase_full_BTC-USD_20160312"]), speed=0)
+    source.start()
     snapshot = source.book("BTC-USD", 3, NOW_NS)
     assert snapshot is not None
     book = FullFollower(json.loads(snapshot))
@@ -103,6 +108,7 @@ def test_the_recorded_full_channel_follows_its_recorded_book() -> None:
 @needs_captures
 def test_the_recorded_diffs_follow_their_recorded_book() -> None:
     source = BinanceReplay(read(["binance_spot_ETHUSDT_20240808"]), speed=0)
+    source.start()
     snapshot = source.depth("ETHUSDT", 1000, NOW_NS)
     assert snapshot is not None
     book = BinanceFollower(json.loads(snapshot))
