@@ -1,0 +1,317 @@
+"""The book of one security: ready updates are timed, applied, cut into windows, and sent.
+
+event                              outcome
+the first update on a snapshot     Changes or Orders, then an Image: a chain has started; its hole is closed
+an update                          Changes or Orders
+first update of a later window     the Image of the old window's end, if one is due; Cut; then the update
+first update under another mode    an Image of the new kind after it (policy from orders to changes)
+a gap                              Hole, open; the chain ends
+an update that cannot be true      the same, cause ``desync``: it and what follows wait for a new snapshot
+a value that does not fit 64 bits  the same, cause ``venue``: what it brought is lost
+command ``snapshot``               Image of the book as it is
+
+An update whose exchange time is an hour ahead of the one before is held until it is known whether
+its clock was wrong (book.clock).
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from book.clock import SILENT_TICKS
+from book.depth import Batch as DepthBatch
+from book.depth import Depth, Span, Unclear
+from book.holes import Ledger
+from book.orderflow import Batch as OrderBatch
+from book.orderflow import OrderFlow
+from book.outlet import Outlet
+from book.recording import Recording
+from book.scales import Finer, Refused, Scales, raised
+from book.sync import Update
+from wire.messages import Policy
+
+Batch = DepthBatch | OrderBatch
+NS_PER_SECOND = 1_000_000_000
+
+
+class Stopped(NamedTuple):
+    """Updates from *again* on were not applied: the book is only good up to the one before."""
+
+    cause: str
+    again: list[Update]
+
+
+class Windows(NamedTuple):
+    """How a security is recorded in each window."""
+
+    window_ns: int
+    images_s: int
+    """Where the policy does not say."""
+    policies: tuple[Policy, ...]
+
+    def policy(self, start_ns: int) -> Policy:
+        """Return the policy of the window that starts at *start_ns*."""
+        ruling = [policy for policy in self.policies if policy.from_ns <= start_ns]
+        return ruling[-1] if ruling else self.policies[0]
+
+    def image_due(self, start_ns: int, next_ns: int) -> bool:
+        """Say whether a boundary of base images lies after *start_ns*, up to *next_ns*."""
+        every_ns = (self.policy(start_ns).images_s or self.images_s) * NS_PER_SECOND
+        return start_ns // every_ns < next_ns // every_ns
+
+
+class BookFeed:
+    """The book, its chain and its open window."""
+
+    def __init__(
+        self, outlet: Outlet, windows: Windows, kind: str, decode: Callable[[Update], Update]
+    ) -> None:
+        self.windows = windows
+        self.book: Depth | OrderFlow = OrderFlow() if kind == "l3" else Depth()
+        self.ledger = Ledger(outlet, "book")
+        self.recording = Recording(outlet, windows.window_ns, "")
+        self.last_id: int | None = None
+        """Of the last update that was sent; None before the first chain."""
+        self.time_ns = 0
+        self.refused = 0
+        self.desyncs = 0
+        self.starting: int | None = None
+        """The snapshot's id, while its chain waits for its first update."""
+        self.in_chain = False
+        self._effective_ns = 0
+        self._image_id: int | None = None
+        self._image_wanted = False
+        self._held: list[Update] = []
+        self._held_ticks = 0
+        self._outlet = outlet
+        self._decode = decode
+
+    @property
+    def low_position(self) -> int | None:
+        """Return the position of the update that is held."""
+        return self._held[0].position if self._held else None
+
+    def base(self, snapshot_id: int) -> None:
+        """Start a chain after the snapshot with *snapshot_id*, which the book has become."""
+        self.starting = snapshot_id
+        self.in_chain = False
+        self._held = []
+
+    def take(
+        self, ready: Sequence[Update], next_ns: int | None = None, *, waited: bool = False
+    ) -> Stopped | None:
+        """Apply *ready*, in id order, and send it; say where and why it had to stop.
+
+        *next_ns* is the exchange time of an update known to come after them, across a gap.
+        """
+        updates = [*self._held, *ready]
+        if not updates or not (ready or waited or next_ns is not None):
+            return None
+        times = [update.time_ns for update in updates]
+        effective = self.recording.clock.settle(times, next_ns, waited=waited)
+        if len(effective) < len(updates):
+            self._held, self._held_ticks = updates[len(effective) :], 0
+        else:
+            self._held = []
+        updates = [update if update.decoded else self._decode(update) for update in updates[: len(effective)]]
+        stopped = self._write(updates, effective) if updates else None
+        if stopped is not None:
+            stopped.again.extend(self._held)
+            self._held = []
+        return stopped
+
+    def break_chain(self, cause: str) -> None:
+        """End the chain and open a row of the ledger, unless nothing was ever recorded."""
+        self.recording.close_entry(self.book.hash if self.in_chain else None)
+        self.in_chain = False
+        self.starting = None
+        if self.last_id is not None:
+            start_ns = self.recording.window_of(self.recording.clock.last_ns or 0)
+            self.ledger.open(self.last_id + 1, self.time_ns, start_ns, cause)
+
+    def seam(self, snapshot_id: int, cause: str) -> None:
+        """End the chain of a feed without ids: another connection's begins."""
+        self.recording.close_entry(self.book.hash if self.in_chain else None)
+        if self.last_id is not None:
+            start_ns = self.recording.window_of(self.recording.clock.last_ns or 0)
+            self.ledger.seam(snapshot_id, self.time_ns, start_ns, cause)
+
+    def image(self) -> bool:
+        """Send an image of the book as it is, if there is a chain; what follows starts from it."""
+        if not self.in_chain or self.last_id is None or self.recording.clock.last_ns is None:
+            return False
+        self._send_image(self.recording.window_of(self._effective_ns))
+        self.recording.close_entry(self.book.hash)
+        return True
+
+    def forget(self) -> None:
+        """Let the book go, its windows being cut; what was final stays final, and ids stay known."""
+        scales = self.book.scales
+        self.book = OrderFlow() if isinstance(self.book, OrderFlow) else Depth()
+        self.book.rescale(scales)
+        self.starting, self.in_chain = None, False
+        self._image_id, self._image_wanted, self._held = None, False, []
+
+    def follow(self, before: "BookFeed") -> None:
+        """Go on where *before*, of another feed, ended: ids do not compare, windows do."""
+        self.recording.finals = before.recording.finals
+        self.recording.clock.last_ns = before.recording.clock.last_ns
+        self.book.rescale(before.book.scales)
+        if before.last_id is not None:
+            self.ledger.rows = before.ledger.rows
+            start_ns = self.recording.window_of(before.recording.clock.last_ns or 0)
+            self.ledger.seam(before.last_id + 1, before.time_ns, start_ns, "removed")
+
+    def settle_held(self) -> Stopped | None:
+        """Apply the update that is held as if its clock were right: no next one will tell."""
+        return self.take([], waited=True)
+
+    def tick(self) -> Stopped | None:
+        """Let a second pass without an update."""
+        stopped = None
+        self._held_ticks += 1
+        if self._held and self._held_ticks >= SILENT_TICKS:
+            stopped = self.settle_held()
+        self.recording.tick()
+        if self.recording.is_quiet:
+            self.recording.cut(self.book.hash, final=False)
+        elif self.recording.is_silent:
+            self.finish()
+        return stopped
+
+    def finish(self) -> None:
+        """Cut the open window for good though no later one has begun."""
+        start_ns = self.recording.start_ns
+        if start_ns is None:
+            return
+        if self.in_chain and self.windows.image_due(start_ns, start_ns + self.windows.window_ns):
+            self._send_image(start_ns)
+        self.recording.finish(self.book.hash)
+
+    def raise_scales(self, scales: Scales) -> None:
+        """Go on at scales not below *scales*.
+
+        Raises:
+            Refused: the book would not fit 64 bits; it is as it was.
+        """
+        scales = raised(self.book.scales, scales)
+        if scales != self.book.scales:
+            self.book.rescale(scales)
+
+    def _write(self, updates: list[Update], effective: list[int]) -> Stopped | None:
+        """Send *updates*, whole if it can be; else one by one: the update that needs it raises a scale."""
+        try:
+            batch = self.book.prepare(updates)
+        except (Finer, Refused, Unclear):
+            for n, update in enumerate(updates):
+                stopped = self._write_one(update, effective[n])
+                if stopped is not None:
+                    stopped.again.extend(updates[n + 1 :])
+                    return stopped
+            return None
+        return self._apply(batch, updates, effective)
+
+    def _write_one(self, update: Update, effective_ns: int) -> Stopped | None:
+        try:
+            while True:
+                try:
+                    batch = self.book.prepare([update])
+                    break
+                except Finer as finer:
+                    self.raise_scales(finer.scales)
+        except Refused:
+            self.refused += 1
+            return Stopped("venue", [])
+        return self._apply(batch, [update], [effective_ns])
+
+    def _apply(self, batch: Batch, updates: list[Update], effective: list[int]) -> Stopped | None:
+        begin, count = 0, len(updates)
+        while begin < count:
+            start_ns = self.recording.window_of(effective[begin])
+            if start_ns != self.recording.start_ns:
+                self._turn(start_ns)
+            end = bisect_left(effective, start_ns + self.windows.window_ns, begin)
+            first = self.starting is not None or self._image_wanted
+            if first:
+                end = begin + 1
+            next_id = self.starting if self.starting is not None else self.last_id
+            span = Span(start_ns, 0 if next_id is None else next_id + 1, effective[begin:end])
+            stop = self._apply_span(batch, begin, end, span)
+            if stop > begin:
+                self._note(updates[stop - 1], effective[stop - 1], span.first_id, is_first=first)
+            if stop < end:
+                self.desyncs += 1
+                return Stopped("desync", updates[stop:])
+            begin = end
+        return None
+
+    def _apply_span(self, batch: Batch, begin: int, end: int, span: Span) -> int:
+        if self._image_wanted or self.starting is not None:
+            self.recording.close_entry(self.book.hash if self.in_chain else None)
+        return self.book.apply(batch, begin, end, span, self._outlet)  # type: ignore[arg-type]
+
+    def _note(self, last: Update, effective_ns: int, first_id: int, *, is_first: bool) -> None:
+        """Note what was sent; the first update of a chain is followed by its image."""
+        if is_first:
+            self._image_id = last.last_id
+        self.recording.extend(first_id, last.last_id, self._image_id, effective_ns)
+        self.last_id, self.time_ns, self._effective_ns = last.last_id, last.time_ns, effective_ns
+        if self.starting is not None:
+            self.ledger.close(self.starting, last.time_ns)
+            self.starting, self.in_chain = None, True
+        if is_first:
+            self._image_wanted = False
+            self._send_image(self.recording.window_of(effective_ns))
+
+    def _turn(self, start_ns: int) -> None:
+        """Cut the open window and open the one that starts at *start_ns*."""
+        recording = self.recording
+        if recording.start_ns is not None:
+            if self.in_chain and self.windows.image_due(recording.start_ns, start_ns):
+                self._send_image(recording.start_ns)
+            recording.cut(self.book.hash, final=True)
+        every_ms = self.windows.policy(start_ns).every_ms
+        mode = self.book.mode(every_ms)
+        if recording.feed and mode != recording.feed:
+            self._image_wanted = True
+        self.book.enter(mode)
+        recording.open(start_ns, mode, every_ms)
+
+    def _send_image(self, start_ns: int) -> None:
+        if self.last_id is None:
+            return
+        self.book.image(self._outlet, self.last_id, self.time_ns, self._effective_ns, start_ns)
+        self._image_id = self.last_id
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {
+            "kind": self.book.KIND,
+            "book": self.book.dump(),
+            "ledger": self.ledger.dump(),
+            "recording": self.recording.dump(),
+            "last_id": self.last_id,
+            "time_ns": self.time_ns,
+            "effective_ns": self._effective_ns,
+            "refused": self.refused,
+            "desyncs": self.desyncs,
+            "starting": self.starting,
+            "in_chain": self.in_chain,
+            "image_id": self._image_id,
+            "image_wanted": self._image_wanted,
+            "held": [tuple(update[:-1]) for update in self._held],
+            "held_ticks": self._held_ticks,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Become what ``dump`` returned."""
+        self.book.load(state["book"])
+        self.ledger.load(state["ledger"])
+        self.recording.load(state["recording"])
+        self.last_id, self.time_ns = state["last_id"], state["time_ns"]
+        self._effective_ns = state["effective_ns"]
+        self.refused, self.desyncs = state["refused"], state["desyncs"]
+        self.starting, self.in_chain = state["starting"], state["in_chain"]
+        self._image_id, self._image_wanted = state["image_id"], state["image_wanted"]
+        self._held = [Update(*update) for update in state["held"]]
+        self._held_ticks = state["held_ticks"]

@@ -1,0 +1,149 @@
+"""The core of one book worker: groups of the journals in, messages of its securities out.
+
+Every security has its own position: records before it are skipped, so that one bucket can be taken
+back to its checkpoints (``rewind``) while the others go on.  The worker reads each line from the lowest
+position of the securities that still live (``cursor``).
+"""
+
+from collections.abc import Container, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from book.security import Recipe, Security
+from journal.group import Corrupt, Group, Kind, Record
+from journal.payload import Command, Connection, Rest, unpack
+from venue.api import Venue
+from wire.messages import RunMessage
+from wire.names import EVERY_SECURITY, bucket_of, venue_of_line
+
+
+class Output(NamedTuple):
+    """What one security makes of one group."""
+
+    security: str
+    bucket: int
+    position: int
+    """Every record before it is worked off."""
+    messages: list[RunMessage]
+
+
+class Saved(NamedTuple):
+    """A security as a checkpoint has it; ``state`` is None where it has to start from where it was born."""
+
+    security: str
+    line: str
+    born: int
+    state: dict[str, Any] | None
+
+
+class Maintainer:
+    """The securities of *buckets*."""
+
+    def __init__(self, venues: Mapping[str, Venue], recipe: Recipe, buckets: Container[int]) -> None:
+        self.securities: dict[str, Security] = {}
+        self.buckets = buckets
+        self.read: dict[str, int] = {}
+        """Position after the last record taken, for each line."""
+        self.corrupt = 0
+        """Records whose payload is not what the journal writes."""
+        self._venues = venues
+        self._recipe = recipe
+        self._runs: dict[int, int] = {}
+
+    def feed(self, group: Group) -> list[Output]:
+        """Take the next group of a line; return what its records came to."""
+        records = group.records(self.buckets)
+        touched = (
+            self._frames(group.line, records)
+            if group.kind is Kind.FRAME
+            else self._one_by_one(group.line, records)
+        )
+        self.read[group.line] = max(group.next_position, self.read.get(group.line, 0))
+        outputs = []
+        for name, position in touched.items():
+            messages = self.securities[name].take(position)
+            if messages:
+                outputs.append(Output(name, bucket_of(name), position, messages))
+        return outputs
+
+    def begin(self, bucket: int, run: int) -> list[Output]:
+        """Start *run* of every security of *bucket* from where each is."""
+        self._runs[bucket] = run
+        outputs = []
+        for name, security in self.securities.items():
+            if bucket_of(name) == bucket:
+                security.begin(run)
+                messages = security.take(security.position)
+                outputs.append(Output(name, bucket, security.position, messages))
+        return outputs
+
+    def restore(self, saved: Iterable[Saved]) -> None:
+        """Make each security what its checkpoint says; ``begin`` starts its run."""
+        for each in saved:
+            security = self._make(each.security, each.line, each.born)
+            if each.state is not None:
+                security.load(each.state)
+
+    def cursor(self, line: str, otherwise: int) -> int:
+        """Return the position that *line* has to be read from; *otherwise* where nothing lives there."""
+        positions = [
+            security.position
+            for security in self.securities.values()
+            if security.outlet.line == line and (security.state != "removed" or not security.feed)
+        ]
+        return min(positions, default=otherwise)
+
+    def _make(self, name: str, line: str, born: int) -> Security:
+        security = Security(name, line, self._venues[venue_of_line(line)], self._recipe, born)
+        security.outlet.start(self._runs.get(bucket_of(name), 0))
+        self.securities[name] = security
+        return security
+
+    def _frames(self, line: str, records: list[Record]) -> dict[str, int]:
+        batches: dict[str, list[Record]] = {}
+        for record in records:
+            security = self.securities.get(record.security)
+            if security is not None and record.position >= security.position:
+                batches.setdefault(record.security, []).append(record)
+        for name, batch in batches.items():
+            if self.securities[name].outlet.line == line:
+                self.securities[name].outlet.reading = batch[-1].position + 1
+                self.securities[name].frames(batch)
+        return {name: batch[-1].position + 1 for name, batch in batches.items()}
+
+    def _one_by_one(self, line: str, records: list[Record]) -> dict[str, int]:
+        touched: dict[str, int] = {}
+        for record in records:
+            try:
+                payload = None if record.kind is Kind.TICK else unpack(record.kind, record.payload)
+            except Corrupt:
+                self.corrupt += 1
+                continue
+            for security in self._concerned(line, record, payload):
+                security.outlet.reading = record.position + 1
+                _dispatch(security, record, payload)
+                touched[security.name] = record.position + 1
+        return touched
+
+    def _concerned(self, line: str, record: Record, payload: object) -> list[Security]:
+        """Return the securities that have yet to see *record*; an ``add`` makes the one it names."""
+        if record.security == EVERY_SECURITY:
+            ours = (each for each in self.securities.values() if each.outlet.line == line)
+            return [each for each in ours if record.position >= each.position]
+        security = self.securities.get(record.security)
+        if security is None and isinstance(payload, Command) and payload.what == "add":
+            security = self._make(record.security, line, record.position)
+        return [security] if security is not None and record.position >= security.position else []
+
+
+def _dispatch(security: Security, record: Record, payload: object) -> None:
+    match payload:
+        case None:
+            security.tick(record)
+        case Rest():
+            security.rest(record, payload)
+        case Command():
+            security.command(record, payload)
+        case Connection():
+            security.connection(record, payload)
+        case _:
+            security.epoch(record)

@@ -1,0 +1,255 @@
+"""An L3 book: orders by id, each price a queue in the order of arrival, and the L2 book they fold to.
+
+event     on a known order                                              on an unknown order
+OPEN      is placed anew, behind all others                             goes behind all others
+MATCH     the maker's size falls; at 0 the order is gone                Desync
+DONE      is gone from the price it is stored at (the message's price   normal, counted
+          may differ: protocols.md 2.10)
+CHANGE    smaller at the same price: keeps its place; larger or at      normal, counted
+          another price: goes behind all others; 0: is gone
+RECEIVED  nothing                                                       nothing
+NOOP      nothing                                                       nothing
+
+A match of more than the maker has is a Desync too, and so is an order placed across the other side's
+best, unless there is an auction (``may_cross``).  An order's place is *certain* when the event
+that gave it was seen: the rows of a REST body are in queue order by assumption only.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from book.hash import L3_WORDS, PENDING_ROWS, Sums, of_orders, words_of_id
+from book.levels import Levels
+from book.scales import Refused, Scales, factor, rescaled
+from venue.api import OrderKind
+from wire.messages import ABSENT
+
+LevelChange = tuple[int, int, int, int]
+"""Side, price, new size, old size of a level of the fold."""
+
+
+class Desync(Exception):
+    """The event cannot be true of this book; the book is as it was before it."""
+
+
+class Event(NamedTuple):
+    """One order event in exact integers; ABSENT where the venue gave no value."""
+
+    id: int
+    kind: int
+    side: int
+    order_id: bytes
+    price: int
+    size: int
+
+
+class Row(NamedTuple):
+    """One order as it is stored and shown."""
+
+    side: int
+    price: int
+    size: int
+    order_id: bytes
+    placed_id: int
+    certain: bool
+
+
+class _Order:
+    __slots__ = ("certain", "order_id", "placed_id", "price", "side", "size")
+
+    def __init__(self, row: Row) -> None:
+        self.side, self.price, self.size, self.order_id, self.placed_id, self.certain = row
+
+    def row(self) -> Row:
+        return Row(self.side, self.price, self.size, self.order_id, self.placed_id, self.certain)
+
+
+class OrderBook:
+    """The orders of both sides, their hash, and the fold."""
+
+    def __init__(self) -> None:
+        self.fold = Levels()
+        self.unknown = 0
+        """DONE and CHANGE for orders that are not in the book."""
+        self.may_cross = False
+        """In an auction orders do not match, and the book is crossed legitimately (protocols.md 2.10)."""
+        self._orders: dict[bytes, _Order] = {}
+        self._queues: tuple[dict[int, dict[bytes, _Order]], ...] = ({}, {})
+        self._sums = Sums(L3_WORDS)
+        self._touched: list[tuple[int, ...]] = []
+
+    @property
+    def scales(self) -> Scales:
+        """Return the scales of the book and of its fold."""
+        return self.fold.scales
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def replace(self, rows: Iterable[Row], scales: Scales) -> None:
+        """Become *rows*, the orders of a price in queue order."""
+        self._orders = {}
+        self._queues = ({}, {})
+        totals: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        for row in rows:
+            if row.size:
+                order = self._orders[row.order_id] = _Order(row)
+                self._queues[row.side].setdefault(row.price, {})[row.order_id] = order
+                totals[row.side][row.price] = totals[row.side].get(row.price, 0) + row.size
+        self.fold.replace(totals[0].items(), totals[1].items(), scales)
+        self.sum_up()
+
+    def apply(self, event: Event) -> list[LevelChange]:
+        """Apply *event*; return the levels of the fold that it changed.
+
+        Raises:
+            Desync: the book is as it was.
+        """
+        if len(self._touched) > PENDING_ROWS:
+            self.hash()
+        kind = event.kind
+        if kind == OrderKind.OPEN:
+            return self._open(event)
+        if kind == OrderKind.MATCH:
+            return self._match(event)
+        if kind not in (OrderKind.DONE, OrderKind.CHANGE):
+            return []
+        order = self._orders.get(event.order_id)
+        if order is None:
+            self.unknown += 1
+            return []
+        return self._remove(order) if kind == OrderKind.DONE else self._change(event, order)
+
+    def rows(self, depth: int | None = None) -> tuple[int, list[Row]]:
+        """Return how many are bids, and the rows of *depth* levels a side, best first, in queue order."""
+        sides: list[list[Row]] = []
+        for side, queues in enumerate(self._queues):
+            prices = sorted(queues, reverse=side == 0)[:depth]
+            sides.append([order.row() for price in prices for order in queues[price].values()])
+        return len(sides[0]), sides[0] + sides[1]
+
+    def hash(self) -> bytes:
+        """Return the book's hash (book.hash)."""
+        if self._touched:
+            table = np.array(self._touched, dtype=np.int64)
+            self._sums.add([np.ascontiguousarray(table[:, k]) for k in range(L3_WORDS)], table[:, L3_WORDS])
+            self._touched = []
+        return self._sums.hash()
+
+    def hash_from_scratch(self) -> bytes:
+        """Return the same hash, made from the orders alone."""
+        rows = [order.row() for order in self._orders.values()]
+        return of_orders(
+            [row.side for row in rows],
+            [row.price for row in rows],
+            [row.size for row in rows],
+            b"".join(row.order_id for row in rows),
+            [row.placed_id for row in rows],
+            self.scales.price,
+            self.scales.size,
+        )
+
+    def sum_up(self) -> None:
+        """Make the hash anew from the orders."""
+        self._sums = Sums(L3_WORDS, self.scales.price, self.scales.size)
+        self._touched = [self._words(order, 1) for order in self._orders.values()]
+
+    def rescale(self, scales: Scales) -> None:
+        """Bring every order to higher *scales*.
+
+        Raises:
+            Refused: an order or a level would not fit 64 bits; the book is as it was.
+        """
+        self.hash()
+        price_by = factor(self.scales.price, scales.price)
+        size_by = factor(self.scales.size, scales.size)
+        self.fold.rescale(scales)  # a level is at least as large as each of its orders
+        for order in self._orders.values():
+            order.price *= price_by
+            order.size *= size_by
+        bids, asks = self._queues
+        self._queues = (
+            {price * price_by: queue for price, queue in bids.items()},
+            {price * price_by: queue for price, queue in asks.items()},
+        )
+        self._sums.rescale(scales.price, scales.size)
+
+    def _open(self, event: Event) -> list[LevelChange]:
+        if event.price == ABSENT or event.size == ABSENT:
+            raise Desync("an open order without price or size")
+        self._check_crossing(event.side, event.price, event.size)
+        changes = []
+        known = self._orders.get(event.order_id)
+        if known is not None:
+            changes += self._remove(known)
+        return changes + self._place(event.side, event.price, event.size, event)
+
+    def _match(self, event: Event) -> list[LevelChange]:
+        order = self._orders.get(event.order_id)
+        if order is None:
+            raise Desync("a match of an order that is not in the book")
+        if event.size > order.size:
+            raise Desync("a match of more than the maker has")
+        return self._resize(order, order.size - event.size)
+
+    def _change(self, event: Event, order: _Order) -> list[LevelChange]:
+        price = order.price if event.price == ABSENT else event.price
+        size = order.size if event.size == ABSENT else event.size
+        if price == order.price and size <= order.size:
+            return self._resize(order, size)
+        side = order.side
+        self._check_crossing(side, price, size)
+        return self._remove(order) + self._place(side, price, size, event)
+
+    def _check_crossing(self, side: int, price: int, size: int) -> None:
+        other = (self.fold.bids if side else self.fold.asks).best()
+        if other is None or not size or self.may_cross:
+            return
+        if price <= other if side else price >= other:
+            raise Desync("an order that rests across the other side's best")
+
+    def _place(self, side: int, price: int, size: int, event: Event) -> list[LevelChange]:
+        if not size:
+            return []
+        order = _Order(Row(side, price, size, event.order_id, event.id, True))
+        self._orders[order.order_id] = order
+        self._queues[side].setdefault(price, {})[order.order_id] = order
+        self._touched.append(self._words(order, 1))
+        return [self._level(side, price, size)]
+
+    def _resize(self, order: _Order, size: int) -> list[LevelChange]:
+        if not size:
+            return self._remove(order)
+        if size == order.size:
+            return []
+        self._touched.append(self._words(order, -1))
+        by = size - order.size
+        order.size = size
+        self._touched.append(self._words(order, 1))
+        return [self._level(order.side, order.price, by)]
+
+    def _remove(self, order: _Order) -> list[LevelChange]:
+        self._touched.append(self._words(order, -1))
+        del self._orders[order.order_id]
+        queue = self._queues[order.side][order.price]
+        del queue[order.order_id]
+        if not queue:
+            del self._queues[order.side][order.price]
+        return [self._level(order.side, order.price, -order.size)]
+
+    def _level(self, side: int, price: int, by: int) -> LevelChange:
+        ladder = self.fold.asks if side else self.fold.bids
+        old = ladder.sizes.get(price, 0)
+        size = rescaled(old + by, 1)
+        ladder.apply((price,), (size,))
+        return side, price, size, old
+
+    @staticmethod
+    def _words(order: _Order, sign: int) -> tuple[int, ...]:
+        low, high = words_of_id(order.order_id)
+        return order.side, order.price, order.size, low, high, order.placed_id, sign
+
+
+__all__ = ["Desync", "Event", "LevelChange", "OrderBook", "Refused", "Row"]

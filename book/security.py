@@ -1,0 +1,455 @@
+"""One security: what the records of its line that concern it come to, message by message.
+
+record                     outcome
+COMMAND add                starts; with another ``since_ns`` than before: removed and started anew
+COMMAND remove             the open windows are cut for good; only its last ids and times are kept
+COMMAND policy             rules from the windows it names on
+COMMAND snapshot           an image, where the book does not come over REST (else its body makes one)
+FRAME                      updates through book.sync to book.bookfeed; trades to book.trades
+REST depth                 the base of a new chain while one is needed; cause ``command``: an image
+REST instrument            scales are raised to the venue's; halts and auctions are known
+CONNECTION closed, EPOCH   what only that connection could have brought is missing
+TICK                       time passes: quiet and silent windows, what was kept too long
+
+Nothing here reads a clock: records are all it knows.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from book import reading
+from book.bookfeed import BookFeed, Stopped, Windows
+from book.outlet import Outlet
+from book.scales import Refused, Scales
+from book.sync import FeedSync, Outcome, State, Sync, Update
+from book.trades import Print, TradeFeed
+from journal.group import Record
+from journal.payload import Command, Connection, Rest
+from venue.api import (
+    BookSnapshot,
+    DepthUpdate,
+    Feed,
+    Ignored,
+    OrderEvent,
+    OrderKind,
+    Trade,
+    UnknownFrame,
+    Venue,
+)
+from wire.messages import Begin, Mark, Policy, RunMessage
+from wire.names import symbol_of
+
+CONFIRM_TICKS = 900
+"""A line that starts again adds each of its securities again at once; one it has not named by then was
+removed while it was away."""
+
+WISH_TICKS = 10
+"""A security that waits this long asks for a snapshot itself: what the line fetched may have been stale."""
+
+BASE_TICKS = 900
+"""After this long a snapshot without an update no longer holds back the marks: checkpoints hold it."""
+
+OK_STATUS = 200
+
+
+class Recipe(NamedTuple):
+    """What of the settings shapes a security's output."""
+
+    window_ns: int
+    images_s: int
+    order_images_s: int
+
+
+class Security:
+    """The state of one security; ``position`` is that of the next record it has not seen."""
+
+    def __init__(self, name: str, line: str, venue: Venue, recipe: Recipe, born: int) -> None:
+        self.name = name
+        self.born = born
+        """Position of the record that first named it: with no checkpoint it starts there."""
+        self.position = born
+        self.state = "removed"
+        self.feed = ""
+        self.since_ns = 0
+        self.status = "trading"
+        self.unknown_frames = 0
+        self.recv_ns = 0
+        self.outlet = Outlet(name, line, born)
+        self._symbol = symbol_of(name)
+        self._venue = venue
+        self._recipe = recipe
+        self._policies: tuple[Policy, ...] = (Policy(),)
+        self._base_position: int | None = None
+        self._base_ticks = 0
+        self._waiting_ticks = 0
+        self._unconfirmed_ticks: int | None = None
+        self._was_desync = False
+        self.traits = Feed("l2", True, True)
+        self.sync: Sync | FeedSync = Sync()
+        self.book = BookFeed(self.outlet, self._windows(), "l2", self._decoded)
+        self.trades = TradeFeed(self.outlet, self._windows(), self._scales, self._raise_scales)
+
+    # --- what the maintainer calls, each for one record or the frames of one group ---
+
+    def frames(self, records: Sequence[Record]) -> None:
+        """Work off the frames of one group."""
+        if self.state == "removed":
+            return
+        updates: list[Update] = []
+        prints: list[Print] = []
+        for record in records:
+            try:
+                decoded = self._venue.decode(record.payload, self.feed)
+            except UnknownFrame:
+                self._unknown(record, updates)
+                continue
+            if isinstance(decoded, BookSnapshot):
+                self._updates(updates)
+                updates = []
+                self._feed_snapshot(record, decoded)
+            else:
+                _sort(record, decoded, updates, prints)
+        if prints:
+            self.trades.take(prints)
+        self._updates(updates)
+        self.recv_ns = records[-1].recv_ns
+
+    def rest(self, record: Record, rest: Rest) -> None:
+        """Work off the answer to a GET."""
+        if rest.status != OK_STATUS:
+            return
+        if rest.what == "instrument":
+            self._instrument(rest.body)
+        elif rest.what == "depth" and self.state != "removed" and isinstance(self.sync, Sync):
+            self._rest_snapshot(record, rest, self.sync)
+
+    def command(self, record: Record, command: Command) -> None:
+        """Work off a change of the set of securities."""
+        match command.what:
+            case "add":
+                self._add(command)
+            case "remove" if self.state != "removed":
+                self._remove()
+            case "policy" if command.policies:
+                self._policies = command.policies
+                self._shape()
+            case "snapshot" if isinstance(self.sync, FeedSync):
+                self.book.image()
+            case _:
+                pass
+        self.recv_ns = record.recv_ns
+
+    def connection(self, record: Record, connection: Connection) -> None:
+        """Work off the end of a connection."""
+        if self.state == "removed" or connection.what != "closed":
+            return
+        if isinstance(self.sync, FeedSync):
+            self.sync.closed(record.connection, connection.reason)
+        else:
+            self._run(self.sync.closed(record.connection, connection.reason, record.recv_ns))
+
+    def epoch(self, record: Record) -> None:
+        """Work off the start of another epoch."""
+        if self.state == "removed":
+            return
+        self._unconfirmed_ticks = 0
+        if isinstance(self.sync, FeedSync):
+            self.sync.new_epoch()
+        else:
+            self._run(self.sync.new_epoch(record.recv_ns))
+
+    def tick(self, record: Record) -> None:
+        """Let a second pass."""
+        if self.state == "removed":
+            return
+        self.recv_ns = record.recv_ns
+        if self._unconfirmed_ticks is not None:
+            self._unconfirmed_ticks += 1
+            if self._unconfirmed_ticks > CONFIRM_TICKS:
+                self._remove()
+                return
+        if isinstance(self.sync, Sync):
+            self._run(self.sync.tick(record.recv_ns))
+        self._stopped(self.book.tick())
+        self.trades.tick()
+        self._waiting_ticks = self._waiting_ticks + 1 if self.sync.state is State.WAITING else 0
+        self._base_ticks += 1
+        self.outlet.emit(Mark)
+
+    def take(self, position: int) -> list[RunMessage]:
+        """Return what the records before *position* came to."""
+        self.position = position
+        return self.outlet.take(self._low(position))
+
+    def begin(self, run: int) -> None:
+        """Start *run*: what follows goes on from here."""
+        self.outlet.take(0)
+        self.outlet.start(run)
+        if self.state != "removed":
+            self._begin()
+
+    @property
+    def wishes_snapshot(self) -> bool:
+        """Say whether only a new snapshot helps, and none seems to be on its way."""
+        if self.state == "removed" or self.sync.state is not State.WAITING:
+            return False
+        return self._was_desync or self._waiting_ticks >= WISH_TICKS
+
+    @property
+    def shown_state(self) -> str:
+        """Return the state as ``obl status`` names it."""
+        if self.state == "removed":
+            return "removed"
+        if self.status == "halted":
+            return "halted"
+        if self.book.in_chain and self.sync.state is State.LIVE:
+            return "live"
+        return "gap" if self.book.ledger.is_open else "syncing"
+
+    # --- what happens inside ---
+
+    def _use_feed(self, feed: str, traits: Feed) -> None:
+        """Start with an empty book of *feed*; what was final stays final."""
+        before = self.book
+        self.feed, self.traits = feed, traits
+        self.sync = Sync() if traits.rest_base else FeedSync()
+        self.book = BookFeed(self.outlet, self._windows(), traits.book, self._decoded)
+        self.book.follow(before)
+
+    def _add(self, command: Command) -> None:
+        self._unconfirmed_ticks = None
+        if command.policies:
+            self._policies = command.policies
+        traits = self._venue.FEEDS.get(command.feed)
+        if traits is None:
+            return
+        if self.state != "removed" and (command.since_ns != self.since_ns or command.feed != self.feed):
+            self._remove()
+        if self.state != "removed":
+            self._shape()
+            return
+        is_other = command.feed != self.feed
+        if is_other:
+            self._use_feed(command.feed, traits)
+        self.state, self.since_ns = "added", command.since_ns
+        self._shape()
+        if is_other or not self.outlet.has_begun:
+            self._begin()
+        if not is_other:
+            self.book.break_chain("removed")
+
+    def _remove(self) -> None:
+        self.book.settle_held()
+        self.book.finish()
+        self.trades.settle_held()
+        self.trades.finish()
+        self.state = "removed"
+        # The book goes; what a later recording must not repeat or contradict stays.
+        self.sync = Sync() if self.traits.rest_base else FeedSync()
+        self.book.forget()
+        self._base_position = None
+
+    def _begin(self) -> None:
+        if self.outlet.has_begun:
+            self.outlet.start(self.outlet.run + 1)
+        self.outlet.emit(
+            Begin,
+            book=self.traits.book,
+            has_ids=self.traits.has_ids,
+            windows={**self.book.recording.begun(), **self.trades.recording.begun()},
+        )
+
+    def _shape(self) -> None:
+        self.book.windows = self.trades.windows = self._windows()
+
+    def _windows(self) -> Windows:
+        images_s = self._recipe.order_images_s if self.traits.book == "l3" else self._recipe.images_s
+        return Windows(self._recipe.window_ns, images_s, self._policies)
+
+    def _updates(self, updates: list[Update]) -> None:
+        """Put *updates* through the sync rule and apply what is ready, as few times as possible."""
+        sync, ready = self.sync, []
+        for update in updates:
+            if isinstance(sync, Sync):
+                if sync.next_in_line(update):
+                    ready.append(update)
+                    continue
+                outcome = sync.offer(update)
+            else:
+                outcome = sync.offer(update)
+            ready += outcome.ready
+            if outcome.gap is not None:
+                self._run(Outcome(ready, outcome.gap))
+                ready = []
+        self._run(Outcome(ready))
+
+    def _run(self, outcome: Outcome) -> None:
+        gap = outcome.gap
+        stopped = self.book.take(outcome.ready, gap.beyond.time_ns if gap else None)
+        if stopped is not None:
+            self._stopped(stopped)
+        elif gap is not None:
+            self._was_desync = False
+            self.book.break_chain(gap.cause)
+
+    def _stopped(self, stopped: Stopped | None) -> None:
+        if stopped is None:
+            return
+        last_id = -1 if self.book.last_id is None else self.book.last_id
+        if isinstance(self.sync, Sync):
+            self.sync.desync(last_id, stopped.again)
+        else:
+            self.sync.desync()
+        self._was_desync = True
+        self.book.break_chain(stopped.cause)
+
+    def _unknown(self, record: Record, updates: list[Update]) -> None:
+        """Count a frame that says nothing true; without ids nobody else will notice what it held."""
+        self.unknown_frames += 1
+        if isinstance(self.sync, Sync) or self.sync.state is not State.LIVE:
+            return
+        try:
+            if self._venue.route(record.payload, self.feed).kind != "book":
+                return
+        except UnknownFrame:
+            return
+        self._updates(updates)
+        updates.clear()
+        self._stopped(Stopped("venue", []))
+
+    def _rest_snapshot(self, record: Record, rest: Rest, sync: Sync) -> None:
+        if sync.state is State.LIVE:
+            if rest.cause == "command":
+                self.book.image()
+            return
+        try:
+            snapshot = self._venue.snapshot(self._symbol, self.feed, rest.body, rest.levels)
+            if snapshot.last_id is None or not sync.accepts(snapshot.last_id):
+                return
+            self.book.book.replace(snapshot, snapshot.last_id)
+        except (UnknownFrame, Refused):
+            self.unknown_frames += 1
+            return
+        self._was_desync = False
+        self.book.base(snapshot.last_id)
+        self._base_position, self._base_ticks = record.position, 0
+        self._run(sync.base(snapshot.last_id, record.recv_ns))
+
+    def _feed_snapshot(self, record: Record, snapshot: BookSnapshot) -> None:
+        sync = self.sync
+        if not isinstance(sync, FeedSync):
+            return
+        self._stopped(self.book.settle_held())
+        if self.book.last_id is not None:
+            self.book.seam(record.position, sync.cause(record.position, record.connection))
+        try:
+            self.book.book.replace(snapshot, record.position)
+        except Refused:
+            self.unknown_frames += 1
+            self._stopped(Stopped("venue", []))
+            return
+        sync.base(record.position, record.connection)
+        self.book.base(record.position)
+        self._base_position, self._base_ticks = record.position, 0
+
+    def _instrument(self, body: bytes) -> None:
+        try:
+            instrument = self._venue.instruments(body).get(self._symbol)
+        except UnknownFrame:
+            return
+        if instrument is None:
+            return
+        self.status = instrument.status
+        self.book.book.may_cross = instrument.status == "auction"
+        try:
+            self._raise_scales(Scales(instrument.price_scale, instrument.size_scale))
+        except Refused:
+            self.unknown_frames += 1
+
+    def _low(self, position: int) -> int:
+        """Return the position before which every record is reflected in what was sent."""
+        lows = [position, self.book.low_position, self.trades.low_position]
+        if isinstance(self.sync, Sync):
+            lows.append(self.sync.low_position())
+        if self.book.starting is not None and self._base_ticks < BASE_TICKS:
+            lows.append(self._base_position)
+        return min(low for low in lows if low is not None)
+
+    def _decoded(self, update: Update) -> Update:
+        decoded = self._venue.decode(update.payload, self.feed)
+        if not isinstance(decoded, DepthUpdate | OrderEvent):
+            raise TypeError("a kept update is no update any more")
+        return update._replace(decoded=decoded)
+
+    def _scales(self) -> Scales:
+        return self.book.book.scales
+
+    def _raise_scales(self, scales: Scales) -> None:
+        self.book.raise_scales(scales)
+
+    # --- checkpoints ---
+
+    def dump(self) -> dict[str, Any]:
+        """Return the exact state, after ``take``; msgpack packs it."""
+        return {
+            "name": self.name,
+            "born": self.born,
+            "position": self.position,
+            "low": self.outlet.low,
+            "state": self.state,
+            "feed": self.feed,
+            "since_ns": self.since_ns,
+            "status": self.status,
+            "unknown_frames": self.unknown_frames,
+            "recv_ns": self.recv_ns,
+            "policies": msgspec.to_builtins(self._policies),
+            "base_position": self._base_position,
+            "base_ticks": self._base_ticks,
+            "waiting_ticks": self._waiting_ticks,
+            "unconfirmed_ticks": self._unconfirmed_ticks,
+            "was_desync": self._was_desync,
+            "sync": self.sync.dump(),
+            "book": self.book.dump(),
+            "trades": self.trades.dump(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Become what ``dump`` returned; a run begins with ``begin``."""
+        self._policies = tuple(msgspec.convert(state["policies"], tuple[Policy, ...]))
+        if state["feed"]:
+            self._use_feed(state["feed"], self._venue.FEEDS[state["feed"]])
+        self.born, self.position = state["born"], state["position"]
+        self.state, self.since_ns, self.status = state["state"], state["since_ns"], state["status"]
+        self.unknown_frames, self.recv_ns = state["unknown_frames"], state["recv_ns"]
+        self._base_position, self._base_ticks = state["base_position"], state["base_ticks"]
+        self._waiting_ticks = state["waiting_ticks"]
+        self._unconfirmed_ticks = state["unconfirmed_ticks"]
+        self._was_desync = state["was_desync"]
+        self.sync.load(state["sync"])
+        self.book.load(state["book"])
+        self.trades.load(state["trades"])
+        self.outlet.low = state["low"]
+        self._shape()
+
+
+def _sort(
+    record: Record,
+    decoded: DepthUpdate | OrderEvent | Trade | Ignored,
+    updates: list[Update],
+    prints: list[Print],
+) -> None:
+    """Put what a frame says to the updates, the trades, or both (a match of the L3 feed)."""
+    match decoded:
+        case DepthUpdate():
+            updates.append(reading.depth_update(record, decoded))
+        case OrderEvent():
+            updates.append(reading.order_event(record, decoded))
+            matched = reading.match(record, decoded) if decoded.kind == OrderKind.MATCH else None
+            if matched is not None:
+                prints.append(matched)
+        case Trade():
+            prints.append(reading.trade(record, decoded))
+        case Ignored():
+            pass

@@ -1,0 +1,338 @@
+"""Joins a snapshot to the stream of updates of one security, in id order; nothing here knows prices.
+
+The same rule serves Binance (U and u; protocols.md 1.6) and Coinbase L3 (sequence; 2.10), whose updates
+have one id each.  ``last_id`` is the id that the book has reached.
+
+state    event                                    next     outcome
+WAITING  update                                   WAITING  kept, in id order
+WAITING  snapshot that joins the kept updates,    BASED    the book is replaced; then each kept update as if
+         or with none kept beyond it                       it came now
+WAITING  snapshot older than that                 WAITING  stale (dropped; another one is needed)
+BASED    update at or before the snapshot         BASED    old (dropped)
+BASED    update that reaches the next id          LIVE     ready: a chain starts at the snapshot's id + 1
+BASED    update beyond, the ids between missing   WAITING  kept; the snapshot was stale after all
+BASED    snapshot at a later id                   BASED    the book is replaced
+LIVE     update that reaches the next id          LIVE     ready, then kept ones that now follow
+LIVE     update at or before the last id          LIVE     old (dropped)
+LIVE     update beyond                            LIVE     kept while its connection's rivals may bring what
+                                                           is between
+LIVE     ids between missing                      WAITING  Gap; the update beyond and all later ones are kept
+LIVE     desync (the book says so)                WAITING  kept: the updates from there on
+
+An id is *missing* when every connection open for the security has brought a later one or is closed, or
+``RIVAL_NS`` (by receive time) after the first later one came.  ``FeedSync`` is the rule for a feed that
+has no ids and sends its own snapshot on each connection (Coinbase ``level2_batch``).
+"""
+
+import enum
+from bisect import bisect_left
+from typing import Any, NamedTuple
+
+from venue.api import DepthUpdate, OrderEvent
+from wire.names import epoch_of
+
+BUFFERED_UPDATES = 100_000
+"""Kept while a security waits for its snapshot: 15 minutes of a busy L3 feed, 40 MB; then the oldest go."""
+
+BUFFERED_NS = 900_000_000_000
+"""A kept update older than this is dropped: no snapshot that comes now joins it, and it holds back *done*."""
+
+RIVAL_NS = 5_000_000_000
+"""How long (by receive time) another open connection may take to bring an id that one has passed."""
+
+
+class Update(NamedTuple):
+    """One update of the book as a record brought it; its frame is decoded again when it was kept."""
+
+    first_id: int
+    last_id: int
+    position: int
+    time_ns: int
+    recv_ns: int
+    connection: int
+    payload: bytes
+    decoded: DepthUpdate | OrderEvent | None = None
+
+
+class Gap(NamedTuple):
+    """The ids from ``last_id + 1`` on are missing; *beyond* is the first update after them."""
+
+    beyond: Update
+    cause: str
+
+
+class Outcome(NamedTuple):
+    """Updates to be applied now, in id order; then, perhaps, a gap."""
+
+    ready: list[Update]
+    gap: Gap | None = None
+
+
+NOTHING = Outcome([])
+
+
+def _ids(update: Update) -> tuple[int, int]:
+    return update.first_id, update.last_id
+
+
+class State(enum.StrEnum):
+    """Where a security is."""
+
+    WAITING = "waiting"
+    BASED = "based"
+    LIVE = "live"
+
+
+class Connections:
+    """Which connections are open for one security, and how far each has come."""
+
+    def __init__(self) -> None:
+        self.reached: dict[int, int] = {}
+        """The last id that each open connection brought."""
+        self.ended: dict[int, str] = {}
+        """Why connections of this epoch closed; those still named in a position to come matter."""
+
+    def brought(self, connection: int, last_id: int) -> None:
+        """Note an update."""
+        if last_id > self.reached.get(connection, -1):
+            self.reached[connection] = last_id
+
+    def closed(self, connection: int, reason: str) -> None:
+        """Note the end of a connection."""
+        if self.reached.pop(connection, None) is not None:
+            self.ended = {connection: reason}
+
+    def new_epoch(self) -> None:
+        """Forget all: connections count within an epoch."""
+        self.reached, self.ended = {}, {}
+
+    def cause(self, before: tuple[int, int], after: Update) -> str:
+        """Say why ids are missing between the (epoch, connection) *before* and the update *after*."""
+        epoch, connection = before
+        if epoch != epoch_of(after.position):
+            return "own_restart"
+        if connection == after.connection:
+            return "venue"
+        return "rotation" if "rotat" in self.ended.get(connection, "") else "network"
+
+
+class Sync:
+    """The state machine of a feed with update ids."""
+
+    def __init__(self) -> None:
+        self.state = State.WAITING
+        self.last_id = -1
+        self.old = 0
+        self.stale = 0
+        self.connections = Connections()
+        self._kept: list[Update] = []
+        self._source = (0, 0)
+
+    @property
+    def kept(self) -> int:
+        """Return how many updates are kept."""
+        return len(self._kept)
+
+    def low_position(self) -> int | None:
+        """Return the position of the earliest record that is kept."""
+        return min((update.position for update in self._kept), default=None)
+
+    def next_in_line(self, update: Update) -> bool:
+        """Take *update* at once where it simply follows; else leave everything as it is."""
+        next_id = self.last_id + 1
+        if self.state is not State.LIVE or self._kept or not update.first_id <= next_id <= update.last_id:
+            return False
+        self._reach(update)
+        return True
+
+    def offer(self, update: Update) -> Outcome:
+        """Take *update*, as it arrived."""
+        self.connections.brought(update.connection, update.last_id)
+        if self.state is not State.WAITING and update.last_id <= self.last_id:
+            self.old += 1
+            return self._drain(update.recv_ns)
+        self._keep(update)
+        return self._drain(update.recv_ns)
+
+    def accepts(self, snapshot_id: int) -> bool:
+        """Say whether a snapshot at *snapshot_id* can be the book's base now; counts it as stale if not."""
+        if self.state is State.LIVE:
+            return False
+        beyond = next((u for u in self._kept if u.last_id > snapshot_id), None)
+        joins = beyond is None or beyond.first_id <= snapshot_id + 1
+        if not joins or (self.state is State.BASED and snapshot_id <= self.last_id):
+            self.stale += 1
+            return False
+        return True
+
+    def base(self, snapshot_id: int, recv_ns: int) -> Outcome:
+        """Go on from an accepted snapshot."""
+        self.state = State.BASED
+        self.last_id = snapshot_id
+        return self._drain(recv_ns)
+
+    def desync(self, last_id: int, again: list[Update]) -> None:
+        """Wait for a new snapshot: the book is only good up to *last_id*; *again* comes after it."""
+        self.state = State.WAITING
+        self.last_id = last_id
+        for update in again:
+            self._keep(update)
+
+    def closed(self, connection: int, reason: str, recv_ns: int) -> Outcome:
+        """Note the end of a connection: what only it could still have brought is missing now."""
+        self.connections.closed(connection, reason)
+        return self._drain(recv_ns)
+
+    def new_epoch(self, recv_ns: int) -> Outcome:
+        """Note the start of another epoch: all connections of the one before are gone."""
+        self.connections.new_epoch()
+        return self._drain(recv_ns)
+
+    def tick(self, recv_ns: int) -> Outcome:
+        """Let time pass."""
+        if self.state is State.WAITING:
+            if self._kept and self._kept[0].recv_ns < recv_ns - BUFFERED_NS:
+                self._kept = [u for u in self._kept if u.recv_ns >= recv_ns - BUFFERED_NS]
+            return NOTHING
+        return self._drain(recv_ns)
+
+    def reset(self) -> None:
+        """Forget everything but what was counted: the security was removed, or has another feed."""
+        self.state, self.last_id, self._kept = State.WAITING, -1, []
+        self.connections = Connections()
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {
+            "state": self.state.value,
+            "last_id": self.last_id,
+            "old": self.old,
+            "stale": self.stale,
+            "reached": self.connections.reached,
+            "ended": self.connections.ended,
+            "source": self._source,
+            "kept": [tuple(update[:-1]) for update in self._kept],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Become what ``dump`` returned."""
+        self.state = State(state["state"])
+        self.last_id, self.old, self.stale = state["last_id"], state["old"], state["stale"]
+        self.connections.reached, self.connections.ended = state["reached"], state["ended"]
+        self._source = (state["source"][0], state["source"][1])
+        self._kept = [Update(*update) for update in state["kept"]]
+
+    def _reach(self, update: Update) -> None:
+        self.last_id = update.last_id
+        self._source = (epoch_of(update.position), update.connection)
+        self.connections.brought(update.connection, update.last_id)
+
+    def _keep(self, update: Update) -> None:
+        bare = update._replace(decoded=None)
+        if not self._kept or _ids(update) > _ids(self._kept[-1]):
+            self._kept.append(bare)
+        else:
+            place = bisect_left(self._kept, _ids(update), key=_ids)
+            if _ids(self._kept[place]) == _ids(update):
+                self.old += 1
+            else:
+                self._kept.insert(place, bare)
+        if len(self._kept) > BUFFERED_UPDATES:
+            del self._kept[0]
+
+    def _drain(self, recv_ns: int) -> Outcome:
+        ready: list[Update] = []
+        while self._kept and self.state is not State.WAITING:
+            update = self._kept[0]
+            if update.last_id <= self.last_id:
+                self.old += 1
+            elif update.first_id <= self.last_id + 1:
+                self._reach(update)
+                self.state = State.LIVE
+                ready.append(update)
+            elif self._missing(recv_ns):
+                was, self.state = self.state, State.WAITING
+                if was is State.LIVE:
+                    return Outcome(ready, Gap(update, self.connections.cause(self._source, update)))
+                self.stale += 1
+                break
+            else:
+                break
+            del self._kept[0]
+        return Outcome(ready)
+
+    def _missing(self, recv_ns: int) -> bool:
+        if all(reached > self.last_id for reached in self.connections.reached.values()):
+            return True
+        return recv_ns - min(update.recv_ns for update in self._kept) >= RIVAL_NS
+
+
+class FeedSync:
+    """The rule of a feed whose connections each begin with a snapshot of their own, without ids.
+
+    state    event                                  next     outcome
+    any      snapshot of a connection               LIVE     a chain starts at the snapshot's position + 1
+    LIVE     update of that connection              LIVE     ready: reaches from the last id to its position
+    any      update of another connection           same     old (dropped)
+    LIVE     that connection closes, a new epoch    WAITING
+    """
+
+    def __init__(self) -> None:
+        self.state = State.WAITING
+        self.last_id = -1
+        self.old = 0
+        self._source = (0, 0)
+        self._reason = ""
+
+    def cause(self, position: int, connection: int) -> str:
+        """Say why the chain before the snapshot at *position* of *connection* ended."""
+        if self._source[0] != epoch_of(position):
+            return "own_restart"
+        if self._source[1] == connection:
+            return "venue"
+        return "rotation" if "rotat" in self._reason else "network"
+
+    def base(self, position: int, connection: int) -> None:
+        """Go on from the snapshot at *position* of *connection*."""
+        self.state = State.LIVE
+        self.last_id = position
+        self._source = (epoch_of(position), connection)
+        self._reason = ""
+
+    def offer(self, update: Update) -> Outcome:
+        """Take *update*, as it arrived; its ids are set here."""
+        if self.state is not State.LIVE or self._source != (epoch_of(update.position), update.connection):
+            self.old += 1
+            return NOTHING
+        first_id, self.last_id = self.last_id + 1, update.position
+        return Outcome([update._replace(first_id=first_id, last_id=update.position)])
+
+    def desync(self) -> None:
+        """Wait for a new snapshot."""
+        self.state = State.WAITING
+
+    def closed(self, connection: int, reason: str) -> None:
+        """Note the end of a connection."""
+        if self._source[1] == connection:
+            self._reason = reason
+            self.state = State.WAITING
+
+    def new_epoch(self) -> None:
+        """Note the start of another epoch."""
+        self.state = State.WAITING
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {
+            "state": self.state.value,
+            "last_id": self.last_id,
+            "old": self.old,
+            "source": self._source,
+            "reason": self._reason,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Become what ``dump`` returned."""
+        self.state = State(state["state"])
+        self.last_id, self.old, self._reason = state["last_id"], state["old"], state["reason"]
+        self._source = (state["source"][0], state["source"][1])

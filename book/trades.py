@@ -1,0 +1,214 @@
+"""The trades of one security: each id once, in order, with its effective time and window.
+
+trade id                       outcome
+the next one, or the first     sent
+beyond the next one            Hole (both ends known), a new chain entry; sent
+at or before the last          dropped and counted: a duplicate, or late; it stays in the journal
+
+Trade ids are contiguous at Binance and Coinbase (protocols.md 2.9; 1.4 by every capture).
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from book.bookfeed import Windows
+from book.clock import SILENT_TICKS
+from book.depth import packed
+from book.holes import Ledger
+from book.outlet import Outlet
+from book.recording import Recording
+from book.scales import Finer, Refused, Scales, exact
+from wire.messages import Trades
+from wire.names import epoch_of
+
+
+class Print(NamedTuple):
+    """One trade as a record brought it."""
+
+    id: int
+    time_ns: int
+    price: str
+    size: str
+    side: int
+    position: int
+    recv_ns: int
+    connection: int
+
+
+class Source(NamedTuple):
+    """Where the last trade came from."""
+
+    epoch: int
+    connection: int
+    time_ns: int
+
+
+class Tape:
+    """Which trade ids have come: duplicates, holes."""
+
+    def __init__(self, last_id: int | None = None) -> None:
+        self.last_id = last_id
+        self.repeated = 0
+
+    def follows(self, trade_id: int) -> bool | None:
+        """Take *trade_id*: True if it is next, False if ids before it are missing, None if it is not new."""
+        last, is_new = self.last_id, self.last_id is None or trade_id > self.last_id
+        if not is_new:
+            self.repeated += 1
+            return None
+        self.last_id = trade_id
+        return last is None or trade_id == last + 1
+
+
+class TradeFeed:
+    """The tape and its open window."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        windows: Windows,
+        scales: Callable[[], Scales],
+        raise_scales: Callable[[Scales], None],
+    ) -> None:
+        self.windows = windows
+        self.recording = Recording(outlet, windows.window_ns, "trades")
+        self.ledger = Ledger(outlet, "trades")
+        self.tape = Tape()
+        self.refused = 0
+        self._source = Source(0, 0, 0)
+        self._sent_id: int | None = None
+        self._held: list[Print] = []
+        self._held_ticks = 0
+        self._outlet = outlet
+        self._scales = scales
+        self._raise_scales = raise_scales
+
+    @property
+    def low_position(self) -> int | None:
+        """Return the position of the trade that is held."""
+        return self._held[0].position if self._held else None
+
+    def take(self, prints: Sequence[Print], *, waited: bool = False) -> None:
+        """Send those of *prints* that are new."""
+        fresh = [*self._held, *(each for each in prints if self.tape.follows(each.id) is not None)]
+        if not fresh:
+            return
+        effective = self.recording.clock.settle([each.time_ns for each in fresh], None, waited=waited)
+        settled, self._held = fresh[: len(effective)], fresh[len(effective) :]
+        self._held_ticks = 0
+        begin = 0
+        for end in range(1, len(settled) + 1):
+            if end == len(settled) or settled[end].id != settled[end - 1].id + 1:
+                self._write(settled[begin:end], effective[begin:end])
+                begin = end
+
+    def settle_held(self) -> None:
+        """Send the trade that is held as if its clock were right: no next one will tell."""
+        self.take([], waited=True)
+
+    def tick(self) -> None:
+        """Let a second pass without a trade."""
+        self._held_ticks += 1
+        if self._held and self._held_ticks >= SILENT_TICKS:
+            self.settle_held()
+        self.recording.tick()
+        if self.recording.is_quiet:
+            self.recording.cut(None, final=False)
+        elif self.recording.is_silent:
+            self.finish()
+
+    def finish(self) -> None:
+        """Cut the open window for good though no later one has begun."""
+        self.recording.finish(None)
+
+    def _write(self, prints: list[Print], effective: list[int]) -> None:
+        """Send *prints*, whose ids follow one another; one by one where one needs finer scales."""
+        try:
+            self._send(prints, effective)
+        except (Finer, Refused):
+            for one, effective_ns in zip(prints, effective, strict=True):
+                self._write_one(one, effective_ns)
+
+    def _write_one(self, one: Print, effective_ns: int) -> None:
+        try:
+            while True:
+                try:
+                    self._send([one], [effective_ns])
+                except Finer as finer:
+                    self._raise_scales(finer.scales)
+                else:
+                    return
+        except Refused:
+            # the next trade finds this id missing: its hole is the row
+            self.refused += 1
+
+    def _send(self, prints: list[Print], effective: list[int]) -> None:
+        scales = self._scales()
+        prices, sizes = exact([each.price for each in prints], [each.size for each in prints], scales)
+        self._check_continuity(prints[0], effective[0])
+        begin, first_id = 0, prints[0].id
+        while begin < len(prints):
+            start_ns = self.recording.window_of(effective[begin])
+            if start_ns != self.recording.start_ns:
+                self.recording.cut(None, final=True)
+                self.recording.open(start_ns, "trades", 0)
+            end = bisect_left(effective, start_ns + self.windows.window_ns, begin)
+            part = prints[begin:end]
+            self._outlet.emit(
+                Trades,
+                start_ns=start_ns,
+                price_scale=scales.price,
+                size_scale=scales.size,
+                ids=packed([each.id for each in part]),
+                times_ns=packed([each.time_ns for each in part]),
+                effective_ns=packed(effective[begin:end]),
+                received_ns=packed([each.recv_ns for each in part]),
+                sides_u1=bytes(each.side for each in part),
+                prices=np.ascontiguousarray(prices[begin:end]).tobytes(),
+                sizes=np.ascontiguousarray(sizes[begin:end]).tobytes(),
+            )
+            self.recording.extend(first_id + begin, part[-1].id, None, effective[end - 1])
+            begin = end
+        last = prints[-1]
+        self._source = Source(epoch_of(last.position), last.connection, last.time_ns)
+        self._sent_id = last.id
+
+    def _check_continuity(self, first: Print, effective_ns: int) -> None:
+        """Write the row of the ids that are missing before *first*, and begin a new chain entry."""
+        if self._sent_id is None or first.id == self._sent_id + 1:
+            return
+        source = self._source
+        if source.epoch != epoch_of(first.position):
+            cause = "own_restart"
+        else:
+            cause = "venue" if source.connection == first.connection else "network"
+        start_ns = self.recording.window_of(self.recording.clock.last_ns or effective_ns)
+        self.ledger.whole(self._sent_id + 1, first.id - 1, source.time_ns, first.time_ns, start_ns, cause)
+        self.recording.close_entry(None)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {
+            "recording": self.recording.dump(),
+            "ledger": self.ledger.dump(),
+            "last_id": self.tape.last_id,
+            "repeated": self.tape.repeated,
+            "refused": self.refused,
+            "source": tuple(self._source),
+            "sent_id": self._sent_id,
+            "held": [tuple(each) for each in self._held],
+            "held_ticks": self._held_ticks,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Become what ``dump`` returned."""
+        self.recording.load(state["recording"])
+        self.ledger.load(state["ledger"])
+        self.tape = Tape(state["last_id"])
+        self.tape.repeated, self.refused = state["repeated"], state["refused"]
+        self._source, self._sent_id = Source(*state["source"]), state["sent_id"]
+        self._held = [Print(*each) for each in state["held"]]
+        self._held_ticks = state["held_ticks"]
