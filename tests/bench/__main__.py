@@ -2,16 +2,16 @@
 
     --json FILE     write the same for machines
     --quick         less of everything: a look, not a measurement
-    --profile STAGE print the functions in which a stage (ingest book condition) spends its time
+    --profile STAGE print the functions in which a stage spends its time
 
 Ends with 1 where the whole costs more than the bar.  Identical runs differ by up to 1.7 times on a
 shared machine: the least of the repeats is shown, for disturbance only ever adds.
 """
 
 import argparse
-import cProfile
 import pstats
 import sys
+from cProfile import Profile
 from pathlib import Path
 
 import msgspec
@@ -62,21 +62,22 @@ class Result(msgspec.Struct):
 def measure(feed: Market, repeats: int) -> Result:
     """Run every stage over *feed*."""
     frames = sum(not arrival.is_snapshot for arrival in feed.arrivals)
-    floor_s, changes, depth_frames = stages.floor(feed, max(repeats, 5))
+    runs = stages.Runs(repeats)
+    floor_s, changes, depth_frames = stages.floor(feed, stages.Runs(max(repeats, 5)))
 
     def row(stage: str, cpu_s: float) -> Row:
         return Row(stage, cpu_s, 1e6 * cpu_s / changes, 1e6 * cpu_s / frames, cpu_s / floor_s)
 
     groups = stages.groups_of(feed)
-    book_s, batches = stages.book(groups, repeats)
-    condition_s, documents = stages.condition(batches, repeats)
-    stored = stages.store(documents, repeats)
+    book_s, batches = stages.book(groups, runs)
+    condition_s, documents = stages.condition(batches, runs)
+    stored = stages.store(documents, runs)
     rows = [
-        row("ingest", stages.ingest(feed, repeats)),
+        row("ingest", stages.ingest(feed, runs)),
         row("book", book_s),
         row("condition", condition_s),
         row("store", stored.cpu_s),
-        row("transport", stages.transport([groups, batches, documents], repeats)),
+        row("transport", stages.transport([groups, batches, documents], runs)),
     ]
     total = row("total", sum(each.cpu_s for each in rows))
     return Result(
@@ -138,16 +139,19 @@ def show(result: Result, console: Console) -> None:
 
 def profile(feed: Market, stage: str) -> None:
     """Print where *stage* spends its time."""
+    once, watched = stages.Runs(1), stages.Runs(1, Profile())
     groups = stages.groups_of(feed)
-    batches = stages.book(groups, 1)[1] if stage == "condition" else []
-    runs = {
-        "ingest": lambda: stages.ingest(feed, 1),
-        "book": lambda: stages.book(groups, 1),
-        "condition": lambda: stages.condition(batches, 1),
-    }
-    profiler = cProfile.Profile()
-    profiler.runcall(runs[stage])
-    pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+    match stage:
+        case "ingest":
+            stages.ingest(feed, watched)
+        case "book":
+            stages.book(groups, watched)
+        case "condition":
+            stages.condition(stages.book(groups, once)[1], watched)
+        case _:
+            batches = stages.book(groups, once)[1]
+            stages.store(stages.condition(batches, once)[1], watched)
+    pstats.Stats(watched.profiler).sort_stats("tottime").print_stats(35)
 
 
 def main() -> int:
@@ -156,7 +160,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--securities", type=int, default=8)
-    parser.add_argument("--profile", choices=("ingest", "book", "condition"))
+    parser.add_argument("--profile", choices=("ingest", "book", "condition", "store"))
     given = parser.parse_args()
     feed = market(given.securities, 31 if given.quick else 121)
     if given.profile:

@@ -17,9 +17,10 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from cProfile import Profile
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import zmq
@@ -62,21 +63,24 @@ BATCH_DOCUMENTS = 16
 Made = TypeVar("Made")
 
 
-class Timed(NamedTuple):
-    """CPU seconds of a stage, the least of its repeats: what disturbs a run only ever adds."""
+class Runs(NamedTuple):
+    """How often a stage runs, and what watches it."""
 
-    cpu_s: float
-    made: Any
+    repeats: int
+    profiler: Profile | None = None
 
 
-def timed(repeats: int, prepare: Callable[[], Callable[[], Made]]) -> tuple[float, Made]:
-    """Return the least CPU seconds of what *prepare* returns, prepared anew each time, and what it made."""
+def timed(runs: Runs, prepare: Callable[[], Callable[[], Made]]) -> tuple[float, Made]:
+    """Return the least CPU seconds of what *prepare* returns, prepared anew each time, and what it made.
+
+    The least, for what disturbs a run only ever adds.
+    """
     best = float("inf")
-    for _ in range(repeats):
+    for _ in range(runs.repeats):
         run = prepare()
         gc.collect()
         started = time.process_time()
-        made = run()
+        made = runs.profiler.runcall(run) if runs.profiler else run()
         best = min(best, time.process_time() - started)
     return best, made
 
@@ -99,7 +103,7 @@ class _Frame(msgspec.Struct):
     data: _Depth
 
 
-def floor(market: Market, repeats: int) -> tuple[float, int, int]:
+def floor(market: Market, runs: Runs) -> tuple[float, int, int]:
     """Return CPU seconds, level changes and depth frames of decoding alone."""
     frames = [each.data for each in market.arrivals if b"@depth" in each.data[:40]]
     decode = msgspec.json.Decoder(_Frame).decode
@@ -111,7 +115,7 @@ def floor(market: Market, repeats: int) -> tuple[float, int, int]:
             levels += len(data.b) + len(data.a)
         return levels
 
-    cpu_s, levels = timed(repeats, lambda: run)
+    cpu_s, levels = timed(runs, lambda: run)
     return cpu_s, levels, len(frames)
 
 
@@ -142,7 +146,7 @@ def _session(market: Market) -> Session:
     return session
 
 
-def ingest(market: Market, repeats: int) -> float:
+def ingest(market: Market, runs: Runs) -> float:
     """Return the CPU seconds from websocket bytes to the journal."""
     reads = _as_websocket(market)
 
@@ -172,7 +176,7 @@ def ingest(market: Market, repeats: int) -> float:
 
         return run
 
-    return timed(repeats, prepare)[0]
+    return timed(runs, prepare)[0]
 
 
 def groups_of(market: Market) -> list[bytes]:
@@ -195,7 +199,7 @@ def groups_of(market: Market) -> list[bytes]:
 # --- book, condition ----------------------------------------------------------------------------
 
 
-def book(groups: list[bytes], repeats: int) -> tuple[float, list[bytes]]:
+def book(groups: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
     """Return the CPU seconds of the maintainer, and the batches it sends."""
 
     def prepare() -> Callable[[], list[bytes]]:
@@ -213,10 +217,10 @@ def book(groups: list[bytes], repeats: int) -> tuple[float, list[bytes]]:
 
         return run
 
-    return timed(repeats, prepare)
+    return timed(runs, prepare)
 
 
-def condition(batches: list[bytes], repeats: int) -> tuple[float, list[bytes]]:
+def condition(batches: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
     """Return the CPU seconds of the conditioner, and the documents it sends."""
 
     def prepare() -> Callable[[], list[bytes]]:
@@ -238,7 +242,7 @@ def condition(batches: list[bytes], repeats: int) -> tuple[float, list[bytes]]:
 
         return run
 
-    return timed(repeats, prepare)
+    return timed(runs, prepare)
 
 
 # --- store --------------------------------------------------------------------------------------
@@ -256,20 +260,20 @@ class Stored(NamedTuple):
     """Level changes in them."""
 
 
-def store(documents: list[bytes], repeats: int) -> Stored:
-    """Return what storing costs here and in the server; each repeat in a database of its own."""
+def store(documents: list[bytes], runs: Runs) -> Stored:
+    """Return what storing costs here and in the server; each run in a database of its own."""
     with tempfile.TemporaryDirectory(prefix="obl-bench-") as folder:
         server = Server(Path(folder) / "db")
         server.start()
         try:
-            return _store(server, documents, repeats)
+            return _store(server, documents, runs)
         finally:
             server.kill()
 
 
-def _store(server: Server, documents: list[bytes], repeats: int) -> Stored:
+def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
     server_s = float("inf")
-    names = iter(range(repeats))
+    names = iter(range(runs.repeats))
     client = server.client()
 
     def prepare() -> Callable[[], list[Entry]]:
@@ -292,7 +296,7 @@ def _store(server: Server, documents: list[bytes], repeats: int) -> Stored:
 
         return run
 
-    cpu_s, entries = timed(repeats, prepare)
+    cpu_s, entries = timed(runs, prepare)
     client.close()
     newest: dict[str, Entry] = {entry.document.id: entry for entry in entries}
     sizes: dict[str, int] = {}
@@ -325,7 +329,7 @@ def _cpu_of(pid: int) -> float:
 # --- transport ----------------------------------------------------------------------------------
 
 
-def transport(hops: Iterable[list[bytes]], repeats: int) -> float:
+def transport(hops: Iterable[list[bytes]], runs: Runs) -> float:
     """Return the CPU seconds that sending and receiving every message once costs, over ipc."""
 
     def prepare() -> Callable[[], None]:
@@ -345,4 +349,4 @@ def transport(hops: Iterable[list[bytes]], repeats: int) -> float:
 
         return run
 
-    return timed(repeats, prepare)[0]
+    return timed(runs, prepare)[0]
