@@ -19,7 +19,7 @@ from ingest.actions import Ask, Say
 from ingest.budget import Bucket
 from ingest.listing import Finding, Listing, Question
 from ingest.security import Security
-from ingest.snapshots import State
+from ingest.snapshots import DEPTHS, State
 from venue.api import Venue
 
 NS_PER_SECOND = 1_000_000_000
@@ -29,6 +29,9 @@ MOST_ASKED = 4
 
 WIDE_SHARE = 0.25
 """Part of the budget that a wide snapshot leaves for the next break of sequence."""
+
+MOST_NOTED = 4096
+"""Securities whose last request is remembered: no more can be asked for within a gap."""
 
 _CLOSING = (403, 418, 429)
 
@@ -59,6 +62,7 @@ class Asking:
         self._bucket = Bucket(venue.BUDGET, now)
         self._room = WIDE_SHARE * venue.BUDGET.capacity
         self._asked = 0
+        self._free_at: dict[str, int] = {}
         self._numbers = count(1)
         self._questions: dict[int, Question] = {}
 
@@ -88,7 +92,7 @@ class Asking:
         for _, _, security, need in sorted(waiting, key=lambda each: each[:2]):
             wide = self._venue.snapshot_request(security.symbol, self._feed, need.levels(room=True))
             room = self._bucket.available(now) - wide.weight >= self._room
-            if not need.due(now, room=room):
+            if now < self._free_at.get(security.name, now) or not need.due(now, room=room):
                 continue
             levels = need.levels(room=room)
             request = wide if room else self._venue.snapshot_request(security.symbol, self._feed, levels)
@@ -96,8 +100,15 @@ class Asking:
                 break
             need.asked(levels, now)
             self._asked += 1
+            self._keep_apart(security.name, now)
             asks.append(Ask(next(self._numbers), "depth", need.cause, (security.name,), levels, request))
         return asks
+
+    def _keep_apart(self, name: str, now: int) -> None:
+        """Note when *name* may be asked for again, whether or not it is removed and added meanwhile."""
+        if len(self._free_at) >= MOST_NOTED:
+            self._free_at = {n: at for n, at in self._free_at.items() if at > now}
+        self._free_at[name] = now + DEPTHS[self._feed].gap_ns
 
     def instruments(self, ask: Ask, answer: Answer, now: int) -> tuple[Finding, list[Say]]:
         """Take the answer to an ``instrument`` request."""
