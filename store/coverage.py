@@ -1,0 +1,55 @@
+"""What is stored of a security without a hole, from the headers of its blocks."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from store.answers import Span
+from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, Chain
+from store.pieces import pieces_of
+from store.walk import End, Join, link
+
+_FEEDS = (("book", BOOK_KINDS), ("trades", TRADE_KINDS))
+
+
+def spans(blocks: Blocks, security: str) -> Iterator[Span]:
+    """Yield the spans of each feed, in order of time.
+
+    Raises:
+        Damaged: a block in which a hole lies contradicts itself.
+    """
+    for feed, kinds in _FEEDS:
+        span: Span | None = None
+        before: End | None = None
+        for block in blocks.between(security, kinds, _first(blocks, security, kinds), LAST_NS):
+            for chain, first_ns, last_ns, rows in _entries(blocks, security, block):
+                end = End(block, chain)
+                joins = link(blocks, security, before, end).join in (Join.CONTINUES, Join.SEAM)
+                if span is not None and not joins:
+                    yield span
+                    span = None
+                if span is None:
+                    first_id = chain.first_id if block.has_ids else None
+                    span = Span(security, feed, first_id, None, first_ns, last_ns, 0, 0)
+                counted = span.documents + (before is None or before.block.id != block.id or not joins)
+                last_id = chain.last_id if block.has_ids else None
+                span = replace(span, last_id=last_id, to_ns=last_ns, documents=counted, rows=span.rows + rows)
+                before = end
+        if span is not None:
+            yield span
+
+
+def _first(blocks: Blocks, security: str, kinds: tuple[str, ...]) -> int:
+    first = blocks.after(security, kinds, 0)
+    return first[0].start_ns if first else LAST_NS
+
+
+def _entries(blocks: Blocks, security: str, block: Block) -> Iterator[tuple[Chain, int, int, int]]:
+    """Yield each chain of *block* with its first and last exchange time and its rows."""
+    ids = [chain.first_id for chain in block.chains[1:]]
+    if all(first == chain.last_id + 1 for first, chain in zip(ids, block.chains, strict=False)):
+        whole = block.chains[0]._replace(last_id=block.chains[-1].last_id)
+        yield whole, block.first_time_ns, block.last_time_ns, block.rows
+        return
+    for piece in pieces_of(block.kind, blocks.document(block, security), receipts=False):
+        times = piece.rows.times_ns
+        yield piece.chain, int(times[0]), int(times[-1]), len(piece)

@@ -1,0 +1,307 @@
+"""Reads the archive back: the book at any moment, and everything that happened between two.
+
+    from store.history import Archive
+    with Archive() as archive:
+        book = archive.book_at("binance:BTCUSDT", "2026-07-07T12:00:00Z")
+
+*The book at T* is the book after the longest run of updates, in id order, none of which has an effective time
+later than T; of a conditioned security, at the last interval end that is not later than T.
+
+gaps      a moment or a range in which updates are missing
+error     raises InHole, which names the ledger's row
+include   the last book before it, ``stale``; a range goes on with Gap and the next chain's image
+exclude   None; a range goes on with the next chain's image
+
+A security whose feed has no ids is read over the seams between its connections; its answers say
+``unverifiable``.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from time import time_ns as now_ns
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+
+from store import ranges
+from store.answers import (
+    Answer,
+    Book,
+    Changes,
+    Found,
+    Gap,
+    Gaps,
+    OrderEvents,
+    Span,
+    Trades,
+)
+from store.blocks import BOOK_KINDS, LAST_NS, Block, Blocks
+from store.connection import connect
+from store.coverage import spans
+from store.documents import NS_PER_S, READING, date_ns
+from store.fold import Fold, fold_of
+from store.pieces import Piece, pieces_of
+from store.times import moment
+from store.unreadable import Damaged, InHole, NotStored, UnknownSecurity, Unreadable
+from store.walk import Join, end_after, hole, link
+from store.writer import FORMAT_COLLECTION, FORMAT_ID, VERSION
+from wire.names import parse_security
+from wire.settings import load_settings
+
+Moment = int | str | datetime
+
+__all__ = ["Archive", "Damaged", "Gaps", "InHole", "NotStored", "UnknownSecurity", "Unreadable"]
+
+
+class Archive:
+    """A database of the logger, read only."""
+
+    def __init__(self, uri: str | None = None, database: str | None = None) -> None:
+        """Connect to *uri*, or to where the settings of the environment say.
+
+        Raises:
+            BadSetting: the environment's settings cannot be used.
+        """
+        settings = load_settings(os.environ)
+        client = connect(settings) if uri is None else MongoClient[dict[str, Any]](uri)
+        self._client = client
+        self._database = client.get_database(database or settings.mongodb_database, codec_options=READING)
+        self._made: Blocks | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    @property
+    def blocks(self) -> Blocks:
+        """The database's blocks.
+
+        Raises:
+            UnknownSecurity: nothing was ever stored here.
+            Unreadable: it was written by another version.
+            PyMongoError: the database cannot be asked.
+        """
+        if self._made is None:
+            made = self._database[FORMAT_COLLECTION].find_one({"_id": FORMAT_ID})
+            if made is None:
+                raise UnknownSecurity(f"the database {self._database.name!r} holds no archive")
+            if made["version"] != VERSION:
+                raise Unreadable(f"the archive has format {made['version']}; this program reads {VERSION}")
+            self._made = Blocks(self._database, made["window_seconds"] * NS_PER_S)
+        return self._made
+
+    def securities(self) -> list[dict[str, Any]]:
+        """Return what is or was recorded, by name: ``security recorder wanted policies``."""
+        found = self._database["securities"].find()
+        return sorted(({"security": each.pop("_id"), **each} for each in found), key=lambda s: s["security"])
+
+    # --- the book at a moment ----------------------------------------------------------------
+
+    def book_at(
+        self, security: str, time: Moment, gaps: Gaps = "error", *, verify: bool = False
+    ) -> Book | None:
+        """Return the book at *time* (store.times says how it may be given).
+
+        With *verify* every hash on the way is compared.  None only where *gaps* is ``exclude``.
+
+        Raises:
+            BadTime, BadSecurity: an argument is none.
+            UnknownSecurity, NotStored, InHole, Damaged: see store.unreadable.
+        """
+        security, time_ns = parse_security(security), moment(time)
+        newest = self.newest_book(security)
+        found = self.fold_at(security, newest if time_ns is None else time_ns, gaps, verify=verify)
+        return None if found is None else found.book(security)
+
+    def newest_book(self, security: str) -> int:
+        """Return the effective time of the last stored update.
+
+        Raises:
+            UnknownSecurity: nothing was ever recorded of it.
+            Unreadable: nothing of its book is stored.
+        """
+        newest = self.blocks.newest(security, BOOK_KINDS, now_ns())
+        if newest:
+            return newest[-1].last_effective_ns
+        self.known(security)
+        raise Unreadable(f"no book of {security} is stored yet")
+
+    def fold_at(self, security: str, time_ns: int, gaps: Gaps, *, verify: bool = False) -> Found | None:
+        """Return the book at *time_ns* as something to go on from; None where *gaps* excludes it.
+
+        Raises:
+            as ``book_at``.
+        """
+        last_ns = self.newest_book(security)
+        if time_ns > last_ns:
+            raise NotStored(security, last_ns, "the last stored update is of")
+        piece, following = self._at(security, time_ns)
+        stale = self._is_hole(security, piece, following, gaps)
+        if stale is None:
+            return None
+        return Found(self._build(security, piece, verify=verify), piece, stale)
+
+    def _at(self, security: str, time_ns: int) -> tuple[Piece, Piece | None]:
+        """Return the piece that ends with the book's last update, and the one that follows it.
+
+        Raises:
+            NotStored: every update is later.
+        """
+        blocks, following = self.blocks, None
+        window = blocks.before(security, BOOK_KINDS, time_ns + 1)
+        if window:
+            later = blocks.after(security, BOOK_KINDS, window[0].start_ns + 1)
+            following = self.pieces(security, later[:1])[0] if later else None
+        while window:
+            for piece in reversed(self.pieces(security, window)):
+                visible = piece.visible_until(time_ns)
+                if len(visible):
+                    rest = piece.cut(len(visible), len(piece))
+                    return visible, rest if len(rest) else following
+                following = piece
+            window = blocks.before(security, BOOK_KINDS, window[0].start_ns)
+        if following is None:
+            following = self.pieces(security, blocks.after(security, BOOK_KINDS, 0)[:1])[0]
+        raise NotStored(security, int(following.visible_ns[0]), "the first stored book is of")
+
+    def pieces(self, security: str, window: Sequence[Block]) -> list[Piece]:
+        """Return the pieces of the blocks of *window*, without receive times."""
+        found = []
+        for block in window:
+            found += pieces_of(block.kind, self.blocks.document(block, security), receipts=False)
+        return found
+
+    def _is_hole(self, security: str, piece: Piece, following: Piece | None, gaps: Gaps) -> bool | None:
+        """Return whether updates are missing right after *piece*; None where *gaps* excludes that.
+
+        Raises:
+            InHole: they are, and *gaps* is ``error``.
+        """
+        if following is None or following.chain is piece.chain:
+            return False
+        joined = link(self.blocks, security, end_after(piece), end_after(following))
+        if joined.join is not Join.HOLE:
+            return False
+        if gaps == "error":
+            raise hole(security, joined)
+        return None if gaps == "exclude" else True
+
+    def _build(self, security: str, last: Piece, *, verify: bool) -> Fold:
+        """Return the book after the last row of *last*."""
+        image_id, update_id = last.chain.image_id, int(last.last_ids[-1])
+        if image_id is None:
+            raise Damaged(last.block.id, "its chain names no image")
+        image = self.blocks.image(security, image_id, last.block.start_ns)
+        fold, applied_id = fold_of(image, verify=verify), image_id
+        for piece in self._from_image(security, image, last):
+            rest = piece.after_id(applied_id)
+            if not len(rest):
+                continue
+            if int(rest.first_ids[0]) > applied_id + 1:
+                break
+            fold.apply(rest)
+            applied_id = int(rest.last_ids[-1])
+            if verify and piece.ends_entry and fold.hash() != piece.chain.hash:
+                raise Damaged(piece.block.id, f"the book after {applied_id} has another hash")
+        if applied_id != update_id:
+            missing = f"the ids after {applied_id} that lead from image {image_id} to it are not stored (yet)"
+            raise Damaged(last.block.id, missing)
+        return fold
+
+    def _from_image(self, security: str, image: dict[str, Any], last: Piece) -> Iterator[Piece]:
+        """Yield the pieces from the image's window to *last*, which is cut already."""
+        low_ns, high_ns = date_ns(image["start"]), last.block.start_ns
+        for found in self.blocks.between(security, BOOK_KINDS, low_ns, high_ns + 1):
+            if found.id == last.block.id:
+                earlier = [chain for chain in found.chains if chain.last_id < last.chain.first_id]
+                yield from self.pieces(security, [found])[: len(earlier)]
+                break
+            if found.has_ids == last.block.has_ids and found.chains[-1].last_id > image["update_id"]:
+                yield from self.pieces(security, [found])
+        yield last
+
+    # --- what happened between two moments ---------------------------------------------------
+
+    def replay(
+        self, security: str, start: Moment, end: Moment, *, trades: bool = False, gaps: Gaps = "error"
+    ) -> Iterator[Answer]:
+        """Yield the book at *start*, then what happened after it and before *end*, window by window.
+
+        A Book comes again wherever the changes alone do not lead on: after a hole or a seam.
+
+        Raises:
+            as ``book_at``, at once or on the way.
+        """
+        return ranges.replay(self, parse_security(security), *self._range(start, end), trades, gaps)
+
+    def changes(
+        self, security: str, start: Moment, end: Moment, gaps: Gaps = "error"
+    ) -> Iterator[Changes | Gap]:
+        """Yield the changes of levels in ``[start, end)``; an L3 security's are folded from its orders.
+
+        Raises:
+            InHole, Damaged, UnknownSecurity: see store.unreadable.
+        """
+        return ranges.changes(self, parse_security(security), *self._range(start, end), gaps)
+
+    def orders(
+        self, security: str, start: Moment, end: Moment, gaps: Gaps = "error"
+    ) -> Iterator[OrderEvents | Gap]:
+        """Yield the order events in ``[start, end)`` of an L3 security.
+
+        Raises:
+            InHole, Damaged, UnknownSecurity: see store.unreadable.
+        """
+        return ranges.orders(self, parse_security(security), *self._range(start, end), gaps)
+
+    def trades(
+        self, security: str, start: Moment, end: Moment, gaps: Gaps = "error"
+    ) -> Iterator[Trades | Gap]:
+        """Yield the trades in ``[start, end)``, in trade-id order.
+
+        Raises:
+            InHole, Damaged, UnknownSecurity: see store.unreadable.
+        """
+        return ranges.trades(self, parse_security(security), *self._range(start, end), gaps)
+
+    def gaps(self, security: str | None = None) -> list[dict[str, Any]]:
+        """Return the rows of the gap ledger, by security and time."""
+        rows = []
+        for name in self._names(security):
+            rows += self.blocks.gap_rows(name, 0, LAST_NS)
+        return rows
+
+    def coverage(self, security: str | None = None) -> Iterator[Span]:
+        """Yield what is stored without a hole, by security, feed and time."""
+        for name in self._names(security):
+            yield from spans(self.blocks, name)
+
+    def known(self, security: str) -> None:
+        """Return if *security* is or was recorded.
+
+        Raises:
+            UnknownSecurity: it never was.
+        """
+        if self._database["securities"].find_one({"_id": security}) is None:
+            raise UnknownSecurity(f"nothing is stored of {security}: obl coverage lists what is")
+
+    def _names(self, security: str | None) -> list[str]:
+        if security is None:
+            return [each["security"] for each in self.securities()]
+        name = parse_security(security)
+        self.known(name)
+        return [name]
+
+    def _range(self, start: Moment, end: Moment) -> tuple[int, int]:
+        low, high = moment(start), moment(end)
+        return LAST_NS if low is None else low, LAST_NS if high is None else high

@@ -1,0 +1,110 @@
+"""Walks the blocks of a security in order, and says how each piece joins the one before.
+
+join        when                                                           the book
+FIRST       nothing lies before it                                         starts from its image
+CONTINUES   its first id follows the last one before                       goes on
+SEAM        the ledger calls the place ``unverifiable``: a feed without    starts from its image; read on,
+            ids came over a new connection, or another feed began          continuity ``unverifiable``
+HOLE        anything else: the ledger's row says why, if there is one      starts from its image
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+from store.blocks import BOOK_KINDS, Block, Blocks, Chain
+from store.pieces import Piece, pieces_of
+from store.unreadable import InHole
+
+_UNVERIFIABLE = "unverifiable"
+
+
+class Join(Enum):
+    """How a piece joins the one before."""
+
+    FIRST = "first"
+    CONTINUES = "continues"
+    SEAM = "seam"
+    HOLE = "hole"
+
+
+class End(NamedTuple):
+    """The end of what was read so far."""
+
+    block: Block
+    chain: Chain
+
+
+class Link(NamedTuple):
+    """A join, and the ids and the ledger's row where it is a hole."""
+
+    join: Join
+    first_id: int = 0
+    last_id: int = 0
+    row: dict[str, Any] | None = None
+
+
+def link(blocks: Blocks, security: str, before: End | None, after: End) -> Link:
+    """Say how *after* joins *before*."""
+    if before is None:
+        return Link(Join.FIRST)
+    first_id, last_id = before.chain.last_id + 1, after.chain.first_id - 1
+    same_ids = before.block.has_ids == after.block.has_ids
+    if same_ids and first_id > last_id:
+        return Link(Join.CONTINUES)
+    feeds = ("book", "orders") if after.block.kind in BOOK_KINDS else (after.block.kind,)
+    rows = [
+        row
+        for row in blocks.gap_rows(security, before.block.start_ns, after.block.start_ns)
+        if row["feed"] in feeds and first_id <= row["first_id"] <= max(first_id, last_id)
+    ]
+    for row in rows:
+        if row["state"] != _UNVERIFIABLE and row["covered"] < _HEALED:
+            return Link(Join.HOLE, first_id, last_id, row)
+    if rows and rows[0]["state"] == _UNVERIFIABLE:
+        return Link(Join.SEAM, first_id, last_id, rows[0])
+    return Link(Join.HOLE, first_id, last_id, None)
+
+
+_HEALED = 2
+"""``covered`` of a ledger row whose ids have come."""
+
+
+def walk(
+    blocks: Blocks,
+    security: str,
+    kinds: Sequence[str],
+    low_ns: int,
+    high_ns: int,
+    before: End | None = None,
+    *,
+    receipts: bool = True,
+) -> Iterator[tuple[Link, Piece]]:
+    """Yield the pieces of the windows that start in ``[low_ns, high_ns)`` with their joins, in order.
+
+    *before* is what lies before them.
+
+    Raises:
+        Damaged: a block contradicts itself.
+    """
+    for found in blocks.between(security, kinds, low_ns, high_ns):
+        for piece in pieces_of(found.kind, blocks.document(found, security), receipts=receipts):
+            end = End(piece.block, piece.chain)
+            yield link(blocks, security, before, end), piece
+            before = end
+
+
+def end_after(piece: Piece) -> End:
+    """Return the end of what was read with the last row of *piece*."""
+    chain = piece.chain._replace(first_id=int(piece.first_ids[0]), last_id=int(piece.last_ids[-1]))
+    return End(piece.block, chain)
+
+
+def hole(security: str, joined: Link) -> InHole:
+    """Return the exception that names the hole *joined*."""
+    return InHole(security, joined.first_id, joined.last_id, joined.row)
+
+
+def end_of(window: Sequence[Block]) -> End | None:
+    """Return the end of a window's blocks; None where there are none."""
+    return End(window[-1], window[-1].chains[-1]) if window else None
