@@ -178,8 +178,10 @@ class Desk:
                 continue
             match pending.work:
                 case _Adding() as adding:
-                    for security in adding.waiting:
-                        adding.rows[security] = _row(security, "pending")
+                    for security, wanted in adding.waiting.items():
+                        _, reason = self.board.lines_word(wanted)
+                        row = _row(security, "pending")
+                        adding.rows[security] = {**row, "reason": reason} if reason else row
                     adding.waiting.clear()
                     effects += self._added(number, pending, adding)
                 case _Asking() as asking:

@@ -132,7 +132,7 @@ class Board:
         venue = venue_of(security)
         return max(
             (
-                int(entry.get("time_ns") or 0)
+                _whole(_map(entry).get("time_ns")) or 0
                 for heard in self._heard.values()
                 for name, entry in _map(heard.beat.health.get("securities")).items()
                 if venue_of(name) == venue
@@ -208,7 +208,7 @@ class Board:
         security = wanted.security
         book = self._entry(self.workers.maintainer(security), security)
         made = self._entry(self.workers.conditioner(security), security)
-        time_ns = book.get("time_ns")
+        time_ns = _whole(book.get("time_ns"))
         row = {
             "security": security,
             "state": self.state(wanted, now_s),
@@ -258,7 +258,7 @@ class Board:
             for name in self.workers.names()
             if name.startswith("store-") and self.alive(name, now_s)
         ]
-        behind = [float(word["behind_s"]) for word in words if word.get("behind_s") is not None]
+        behind = [word["behind_s"] for word in words if isinstance(word.get("behind_s"), int | float)]
         row = {
             "reachable": any(word.get("reachable") for word in words),
             "behind_s": max(behind, default=None),
@@ -297,6 +297,10 @@ def _process_row(
 def _map(value: object) -> Mapping[str, Any]:
     """Return *value* if it is a map: what another process says is not ours to trust."""
     return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def by_process(securities: Iterable[str], workers: Workers) -> dict[str, list[str]]:

@@ -32,7 +32,8 @@ def add(
     rows = _ask("add", {"securities": names})
     if wait:
         rows = _wait_for_live(rows)
-    _show_rows(rows, as_json, ("security", "state", "error"))
+    columns = ["security", "state", "error"]
+    _show_rows(rows, as_json, [*columns, "reason"] if any("reason" in row for row in rows) else columns)
 
 
 def remove(securities: Securities, as_json: Json = False) -> None:

@@ -88,8 +88,8 @@ def test_a_refusal_says_what_is_allowed(name: str, text: str, says: str) -> None
 
 def test_the_well_known_key_is_taken_on_loopback_only_and_warned_of() -> None:
     assert load_settings({"MANAGER_AUTHKEY": "secret"}).warnings() != []
-    assert "loopback" in refusal(MANAGER_AUTHKEY="secret", MANAGER_HOST="0.0.0.0")
-    assert load_settings({"MANAGER_AUTHKEY": "better", "MANAGER_HOST": "0.0.0.0"}).warnings() == []
+    assert "loopback" in refusal(MANAGER_AUTHKEY="secret", MANAGER_HOST="192.0.2.1")
+    assert load_settings({"MANAGER_AUTHKEY": "better", "MANAGER_HOST": "192.0.2.1"}).warnings() == []
 
 
 def test_an_empty_variable_is_unset() -> None:

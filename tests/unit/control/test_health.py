@@ -1,0 +1,168 @@
+"""Status is what the beats say, and a process that is silent for 5 s is lost."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.health import SILENCE_S, Board, Workers, by_process
+from control.registry import EMPTY, add, find
+from wire.messages import Beat
+
+A, B = "binance:BTCUSDT", "coinbase:BTC-USD"
+WORKERS = Workers(("binance/a", "coinbase/a"), 1, 1, 1)
+DESIRED = add(EMPTY, [A, B], 0, 1_700_000_000_000_000_000)
+T_NS = 1_723_161_600_250_000_000
+
+
+def board(*beats: tuple[str, dict[str, Any]], at_s: float = 0) -> Board:
+    made = Board(WORKERS)
+    for process, health in beats:
+        made.hear(Beat(process, 1, 1, health), at_s)
+    return made
+
+
+def healthy() -> Board:
+    book = {"state": "live", "feed": "depth", "update_id": 7, "time_ns": T_NS, "lag_s": 0.0, "gaps_24h": 0}
+    return board(
+        ("ingest-binance-a", {"securities": {A: {"state": "subscribed", "feed": "depth"}}}),
+        ("ingest-coinbase-a", {"securities": {B: {"state": "subscribed", "feed": "full"}}}),
+        ("book-0", {"securities": {A: book, B: book}, "rss_bytes": 5, "lag_s": 0.5}),
+        ("condition-0", {"securities": {A: {"state": "live", "bytes_per_change": 2.6}}}),
+        ("store-0", {"securities": {}, "database": {"reachable": True, "behind_s": 0.2}}),
+    )
+
+
+def status(made: Board, now_s: float = 0) -> dict[str, Any]:
+    return made.status(DESIRED, now_s, T_NS + 1_500_000_000, free=100, reserve=10)
+
+
+def test_when_all_is_well_status_says_so_in_the_fields_of_the_design() -> None:
+    answer = status(healthy())
+    assert answer["ok"]
+    assert answer["securities"][0] == {
+        "security": A,
+        "state": "live",
+        "feed": "depth",
+        "update_id": 7,
+        "time": "2024-08-09T00:00:00.250Z",
+        "age_s": 1.5,
+        "lag_s": 0.0,
+        "lag_bytes": None,
+        "gaps_24h": 0,
+        "bytes_per_change": 2.6,
+        "audit_pct": None,
+    }
+    assert answer["processes"][2] == {
+        "name": "book-0",
+        "pid": 1,
+        "state": "live",
+        "lag_s": 0.5,
+        "rss_bytes": 5,
+        "restarts": 0,
+    }
+    assert answer["database"] == {"reachable": True, "behind_s": 0.2}
+
+
+def test_a_venues_own_digits_are_shown() -> None:
+    assert status(healthy())["securities"][1]["time"] == "2024-08-09T00:00:00.250000Z"
+
+
+def test_a_silent_process_is_lost_and_its_securities_an_error() -> None:
+    answer = status(healthy(), SILENCE_S + 0.1)
+    assert {row["state"] for row in answer["processes"]} == {"lost"}
+    assert {row["state"] for row in answer["securities"]} == {"error"}
+    assert not answer["ok"]
+    assert not answer["database"]["reachable"]
+
+
+def test_processes_never_heard_of_are_starting() -> None:
+    rows = board().processes(0)
+    assert [(row["name"], row["state"]) for row in rows] == [
+        (name, "starting")
+        for name in ("ingest-binance-a", "ingest-coinbase-a", "book-0", "condition-0", "store-0")
+    ]
+
+
+def test_a_new_pid_is_a_restart_and_a_second_beat_is_not() -> None:
+    made = board()
+    for pid in (1, 1, 2, 2, 3):
+        made.hear(Beat("book-0", pid, pid, {}), 0)
+    assert made.processes(0)[2]["restarts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        (("ingest-binance-a", {"securities": {A: {"state": "refused", "reason": "no"}}}), "error"),
+        (("ingest-binance-a", {"securities": {A: {"state": "pending"}}}), "pending"),
+        (("ingest-binance-a", {"securities": {}}), "pending"),
+        (("book-0", {"securities": {}}), "syncing"),
+        (("book-0", {"securities": {A: {"state": "gap"}}}), "gap"),
+        (("condition-0", {"securities": {A: {"state": "error"}}}), "error"),
+        (("store-0", {"securities": {A: {"state": "error", "reason": "refused"}}}), "error"),
+    ],
+)
+def test_the_state_is_the_first_row_of_the_table_that_holds(
+    change: tuple[str, dict[str, Any]], state: str
+) -> None:
+    made = healthy()
+    made.hear(Beat(change[0], 1, 1, change[1]), 0)
+    assert made.state(find(DESIRED, A), 0) == state
+
+
+def test_a_word_on_an_earlier_recording_of_a_security_does_not_count() -> None:
+    old = {"securities": {A: {"state": "refused", "reason": "no", "since_ns": 5}}}
+    assert board(("ingest-binance-a", old)).lines_word(find(DESIRED, A)) == ("", "")
+
+
+def test_list_says_policy_feed_and_since() -> None:
+    assert healthy().listed(DESIRED, 0)[1] == {
+        "security": B,
+        "state": "live",
+        "policy": "update",
+        "feed": "full",
+        "since": "2023-11-14T22:13:20Z",
+        "images_s": None,
+    }
+
+
+def test_days_left_follow_the_rate_of_the_last_hours() -> None:
+    made = board()
+    for minute in range(61):
+        made.disk(1_000_000 - minute * 60, minute * 60.0)  # a byte a second
+    answer = made.status(DESIRED, 3600, T_NS, free=996_400, reserve=132_400)
+    assert answer["disk"] == {"free_bytes": 996_400, "reserve_bytes": 132_400, "days_left": 10.0}
+
+
+def test_a_disk_that_does_not_fill_has_no_last_day() -> None:
+    made = board()
+    for minute in range(10):
+        made.disk(1000 + minute, minute * 60.0)
+    assert made.status(DESIRED, 600, T_NS, 1000, 0)["disk"]["days_left"] is None
+
+
+def test_securities_go_to_the_line_of_their_venue() -> None:
+    assert by_process([A, B, "kraken:X"], WORKERS) == {"ingest-binance-a": [A], "ingest-coinbase-a": [B]}
+
+
+anything = st.none() | st.integers() | st.text() | st.lists(st.integers())
+entries = st.dictionaries(st.sampled_from(["state", "reason", "feed", "time_ns", "since_ns"]), anything)
+bodies = anything | st.dictionaries(
+    st.sampled_from([A, "reachable", "behind_s", "error"]), anything | entries
+)
+
+
+@given(
+    st.sampled_from(list(WORKERS.names())),
+    st.dictionaries(
+        st.sampled_from(["securities", "database", "foreign", "state", "lag_s", "rss_bytes"]), bodies
+    ),
+)
+def test_what_a_process_says_wrongly_does_not_stop_the_others(process: str, health: dict[str, Any]) -> None:
+    made = healthy()
+    made.hear(Beat(process, 1, 1, health), 0)
+    assert len(status(made)["securities"]) == 2
+    made.foreign()
+    made.newest_ns(A)
