@@ -166,7 +166,7 @@ def main() -> int:
     if given.profile:
         profile(feed, given.profile)
         return 0
-    result = measure(feed, 1 if given.quick else 5)
+    result = measure(feed, 2 if given.quick else 5)
     show(result, Console())
     if given.json:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")

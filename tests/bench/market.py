@@ -54,6 +54,7 @@ def market(securities: int, seconds: float) -> Market:
 
 
 Line = tuple[int, bytes, bool]
+Row = tuple[str, str]
 
 
 def _until(lines: Iterator[Line], seconds: float) -> Iterator[Line]:
@@ -72,25 +73,40 @@ def _of_capture() -> Iterator[Line]:
             yield frame.recv_ns or 0, frame.data, frame.src == "http"
 
 
+class _Side:
+    """The prices of one side of the synthetic book, so that it never crosses the other."""
+
+    def __init__(self, sign: int, middle: int) -> None:
+        self.sign = sign
+        self.prices = {middle + sign * (1 + 2 * n) for n in range(SNAPSHOT_LEVELS)}
+
+    def rows(self, draw: Random, middle: int, count: int) -> list[Row]:
+        """Return the next levels, best first: those that the middle ran over go, others come and change."""
+        gone = {price for price in self.prices if self.sign * (price - middle) <= 0}
+        offsets = {1 + int(draw.paretovariate(0.4)) % 3000 for _ in range(count)}
+        changed = {middle + self.sign * offset for offset in offsets}
+        gone |= {price for price in changed if price in self.prices and draw.random() < 0.6}
+        self.prices = (self.prices | changed) - gone
+        levels = sorted(changed | gone, reverse=self.sign < 0)
+        return [(_text(price), "0.00000000" if price in gone else _size(draw)) for price in levels]
+
+
 def _synthetic(draw: Random) -> Iterator[Line]:
     """Yield a market of the capture's shape: 10 updates of 31 levels and 18 trades a second."""
     update_id, trade_id, middle = 1000, 1, 268_000
-    yield _START_NS, _snapshot(draw, update_id, middle), True
+    bids, asks = _Side(-1, middle), _Side(1, middle)
+    yield _START_NS, _snapshot(draw, update_id, bids, asks), True
     step = 0
     while True:
         step += 1
         recv_ns = _START_NS + step * _STEP_NS
         middle += draw.choice((-3, -1, 0, 0, 1, 3))
         first_id, update_id = update_id + 1, update_id + draw.randint(15, 60)
-        yield recv_ns, _depth(draw, recv_ns, first_id, update_id, middle), False
+        levels = bids.rows(draw, middle, 18), asks.rows(draw, middle, 18)
+        yield recv_ns, _depth(recv_ns, first_id, update_id, *levels), False
         for _ in range(draw.choice((1, 2, 2))):
             yield recv_ns, _trade(draw, recv_ns, trade_id, middle), False
             trade_id += 1
-
-
-def _levels(draw: Random, middle: int, sign: int, count: int) -> list[tuple[str, str]]:
-    offsets = sorted({1 + int(draw.paretovariate(0.4)) % 3000 for _ in range(count)})
-    return [(_text(middle + sign * offset), _size(draw)) for offset in offsets]
 
 
 def _text(price: int) -> str:
@@ -98,19 +114,19 @@ def _text(price: int) -> str:
 
 
 def _size(draw: Random) -> str:
-    size = 0 if draw.random() < 0.4 else int(draw.paretovariate(0.7) * 100) % 10**9
+    size = 1 + int(draw.paretovariate(0.7) * 100) % 10**9
     return f"{size // 10**_SIZE_SCALE}.{size % 10**_SIZE_SCALE:04d}0000"
 
 
-def _depth(draw: Random, recv_ns: int, first_id: int, last_id: int, middle: int) -> bytes:
+def _depth(recv_ns: int, first_id: int, last_id: int, bids: list[Row], asks: list[Row]) -> bytes:
     data = {
         "e": "depthUpdate",
         "E": recv_ns // 1_000_000,
         "s": SYMBOL,
         "U": first_id,
         "u": last_id,
-        "b": _levels(draw, middle, -1, 18),
-        "a": _levels(draw, middle, 1, 18),
+        "b": bids,
+        "a": asks,
     }
     return msgspec.json.encode({"stream": "ethusdt@depth@100ms", "data": data})
 
@@ -130,9 +146,8 @@ def _trade(draw: Random, recv_ns: int, trade_id: int, middle: int) -> bytes:
     return msgspec.json.encode({"stream": "ethusdt@trade", "data": data})
 
 
-def _snapshot(draw: Random, update_id: int, middle: int) -> bytes:
-    def side(sign: int) -> list[tuple[str, str]]:
-        prices = (middle + sign * (1 + 2 * n) for n in range(SNAPSHOT_LEVELS))
-        return [(_text(price), f"{draw.randint(1, 99)}.{draw.randint(0, 9999):04d}0000") for price in prices]
+def _snapshot(draw: Random, update_id: int, bids: _Side, asks: _Side) -> bytes:
+    def rows(side: _Side) -> list[Row]:
+        return [(_text(price), _size(draw)) for price in sorted(side.prices, reverse=side.sign < 0)]
 
-    return msgspec.json.encode({"lastUpdateId": update_id, "bids": side(-1), "asks": side(1)})
+    return msgspec.json.encode({"lastUpdateId": update_id, "bids": rows(bids), "asks": rows(asks)})

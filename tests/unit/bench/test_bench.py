@@ -1,0 +1,61 @@
+"""The bench measures stages that really did the work: what it made is looked at here."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import captures
+from tests.bench import stages
+from tests.bench.market import market
+from venue import VENUES
+from venue.api import DepthUpdate
+from wire.messages import Document, unpack
+
+ONCE = stages.Runs(1)
+
+
+@pytest.fixture(params=["recorded", "synthetic"])
+def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "synthetic":
+        monkeypatch.setattr(captures, "FOLDER", Path("/absent"))
+    elif not captures.FOLDER.is_dir():
+        pytest.skip(f"no recorded captures here: {captures.FOLDER} is absent")
+    return str(request.param)
+
+
+def test_every_level_change_of_the_windows_that_ended_becomes_part_of_a_document(source: str) -> None:
+    feed = market(2, 25)
+    _, changes, depth_frames = stages.floor(feed, ONCE)
+    _, batches = stages.book(stages.groups_of(feed), ONCE)
+    _, documents = stages.condition(batches, ONCE)
+    blocks = [d for d in map(unpack, documents) if isinstance(d, Document) and d.collection == "changes"]
+    windows = {(block.security, block.start_ns) for block in blocks}
+    assert len(windows) == len(blocks) >= 4
+    levels = sum(block.fields["levels"] for block in blocks)
+    assert 0.4 * changes < levels <= changes
+    assert depth_frames == sum(b"@depth" in arrival.data[:40] for arrival in feed.arrivals)
+
+
+def test_the_synthetic_market_has_no_gap_and_never_crosses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captures, "FOLDER", Path("/absent"))
+    feed, venue = market(1, 30), VENUES["binance"]
+    sides: list[dict[str, str]] = [{}, {}]
+    last_id = 0
+    for arrival in feed.arrivals:
+        if arrival.is_snapshot:
+            body = venue.snapshot(arrival.symbol, "depth", arrival.data, 1000)
+            sides, last_id = [dict(body.bids), dict(body.asks)], body.last_id  # type: ignore[union-attr]
+            continue
+        update = venue.decode(arrival.data, "depth")
+        if not isinstance(update, DepthUpdate):
+            continue
+        assert update.first_id == last_id + 1
+        last_id = update.last_id or 0
+        for side, levels in zip(sides, (update.bids, update.asks), strict=True):
+            side.update(levels)
+        bids, asks = ([float(p) for p, s in side.items() if float(s)] for side in sides)
+        assert max(bids) < min(asks)
+
+
+def test_ingest_takes_every_frame(source: str) -> None:
+    assert stages.ingest(market(2, 3), ONCE) > 0
