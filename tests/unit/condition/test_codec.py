@@ -197,3 +197,12 @@ def test_a_corrupt_count_takes_no_memory() -> None:
     body = pack_columns(Layout.TRADES, [huge] * 7)
     with pytest.raises(BadBlock):
         codec.decode_trades({"codec": "pco", "version": 1, "body": body, "crc32c": crc32c(body)})
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_nothing_may_follow_the_last_column(name: str) -> None:
+    make, decode = EXAMPLES[name]
+    fields = make()
+    longer = fields["body"] + b"\0"
+    with pytest.raises(BadBlock):
+        decode(fields | {"body": longer, "crc32c": crc32c(longer)})
