@@ -1,21 +1,23 @@
-"""The whole logger under supervisord, and the simulated exchanges, in a folder of their own."""
+"""The whole logger under supervisord, in a folder of its own."""
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.simulator.process import Simulator
+from wire.endpoints import runtime_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-COINBASE_KEY = ("demo", "ZGVtbw==", "demo")
+KEY = "demo:ZGVtbw==:demo"
 
 
 def free_port() -> int:
@@ -24,41 +26,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Simulator:
-    """A simulator process that speaks for both exchanges and knows the truth."""
-
-    def __init__(self, *arguments: str, seed: int = 1, rate: float = 20) -> None:
-        command = [sys.executable, "-m", "tests.simulator", "--binance-port", "0", "--coinbase-port", "0"]
-        command += ["--seed", str(seed), "--rate", str(rate), "--require-key", ":".join(COINBASE_KEY)]
-        self.process = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        ports = json.loads(self.process.stdout.readline())
-        self.ports = {"binance": ports["binance"], "coinbase": ports["coinbase"]}
-
-    def get(self, venue: str, path: str, **query: Any) -> Any:
-        url = f"http://127.0.0.1:{self.ports[venue]}{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=20) as reply:
-            return json.load(reply)
-
-    def fault(self, venue: str, **fault: Any) -> None:
-        url = f"http://127.0.0.1:{self.ports[venue]}/sim/fault"
-        request = urllib.request.Request(url, data=json.dumps(fault).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=20):
-            pass
-
-    def settings(self) -> dict[str, str]:
-        key, secret, passphrase = COINBASE_KEY
-        found = {"COINBASE_API_KEY": key, "COINBASE_API_SECRET": secret, "COINBASE_API_PASSPHRASE": passphrase}
-        for venue, port in self.ports.items():
-            found[f"{venue.upper()}_WS_URL"] = f"ws://127.0.0.1:{port}"
-            found[f"{venue.upper()}_REST_URL"] = f"http://127.0.0.1:{port}"
-        return found
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+def exchanges(simulator: Simulator) -> dict[str, str]:
+    """Return the settings that make the logger speak to *simulator*, started with ``KEY``."""
+    key, secret, passphrase = KEY.split(":")
+    return {
+        "COINBASE_API_KEY": key,
+        "COINBASE_API_SECRET": secret,
+        "COINBASE_API_PASSPHRASE": passphrase,
+        **{f"{venue.upper()}_WS_URL": simulator.ws_url(venue) for venue in simulator.ports},
+        **{f"{venue.upper()}_REST_URL": simulator.rest_url(venue) for venue in simulator.ports},
+    }
 
 
 class Logger:
@@ -66,7 +43,9 @@ class Logger:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
-        plain = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
+        plain = {
+            name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}
+        }
         self.environment = {
             **plain,
             "DATA_DIR": str(folder / "data"),
@@ -90,7 +69,12 @@ class Logger:
 
     def obl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [BIN / "obl", *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60
+            [BIN / "obl", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
 
     def answer(self, *arguments: str) -> Any:
@@ -105,9 +89,32 @@ class Logger:
         assert done.returncode == 0, f"obl {' '.join(arguments)}: {done.stderr}"
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    def status(self, security: str) -> dict[str, Any]:
+        """Return the security's row of `obl status`."""
+        rows = self.answer("status")["securities"]
+        found: dict[str, Any] = next(row for row in rows if row["security"] == security)
+        return found
+
+    def state(self, security: str) -> str:
+        """Return the security's state, "" while it is not in the list."""
+        rows = self.answers("list")
+        return next((str(row["state"]) for row in rows if row["security"] == security), "")
+
     def pids(self) -> dict[str, int]:
-        """Return the processes that control knows, by name, and the database."""
-        return {row["name"]: row["pid"] for row in self.answers("processes")}
+        """Return the pid of each program that supervisord says is running."""
+        runtime = runtime_folder(self.folder / "data")
+        command = [BIN / "supervisorctl", "-s", f"unix://{runtime}/supervisor.sock", "status"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        rows = re.findall(r"^(?:\S+:)?(\S+) +RUNNING +pid (\d+)", done.stdout, re.MULTILINE)
+        return {name: int(pid) for name, pid in rows}
+
+    def output(self) -> str:
+        return (self.folder / "supervisor-output.txt").read_text()
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
 
     def logs(self) -> str:
         return "\n".join(path.read_text() for path in sorted((self.folder / "data/logs").glob("*.log")))
