@@ -38,6 +38,12 @@ def exchanges(simulator: Simulator) -> dict[str, str]:
     }
 
 
+def run(command: list[str | Path], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
 class Logger:
     """The logger as a person runs it, by obl-run and obl."""
 
@@ -103,8 +109,13 @@ class Logger:
     def pids(self) -> dict[str, int]:
         """Return the pid of each program that supervisord says is running."""
         runtime = runtime_folder(self.folder / "data")
-        command = [BIN / "supervisorctl", "-s", f"unix://{runtime}/supervisor.sock", "status"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        command: list[str | Path] = [
+            BIN / "supervisorctl",
+            "-s",
+            f"unix://{runtime}/supervisor.sock",
+            "status",
+        ]
+        done = run(command, self.environment)
         rows = re.findall(r"^(?:\S+:)?(\S+) +RUNNING +pid (\d+)", done.stdout, re.MULTILINE)
         return {name: int(pid) for name, pid in rows}
 
