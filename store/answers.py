@@ -89,6 +89,8 @@ class Gap:
     feed: str
     first_id: int
     last_id: int | None
+    until_ns: int
+    """Effective time of the first row after it."""
     row: dict[str, Any] | None
 
 

@@ -18,6 +18,7 @@ A security whose feed has no ids is read over the seams between its connections;
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from time import time_ns as now_ns
 from types import TracebackType
@@ -38,9 +39,10 @@ from store.answers import (
     Trades,
 )
 from store.blocks import BOOK_KINDS, LAST_NS, Block, Blocks
-from store.connection import connect
+from store.connection import address, connect, where
 from store.coverage import spans
 from store.documents import NS_PER_S, READING, date_ns
+from store.embedded import running
 from store.fold import Fold, fold_of
 from store.pieces import Piece, pieces_of
 from store.times import moment
@@ -61,12 +63,20 @@ class Archive:
     def __init__(self, uri: str | None = None, database: str | None = None) -> None:
         """Connect to *uri*, or to where the settings of the environment say.
 
+        The embedded server is started where it does not run, and ends with ``close``.
+
         Raises:
             BadSetting: the environment's settings cannot be used.
+            NoDatabase: the embedded server has no archive, or does not start.
         """
         settings = load_settings(os.environ)
-        client = connect(settings) if uri is None else MongoClient[dict[str, Any]](uri)
-        self._client = client
+        with ExitStack() as opened:
+            if uri is None:
+                opened.enter_context(running(settings))
+            client = connect(settings) if uri is None else MongoClient[dict[str, Any]](uri)
+            opened.callback(client.close)
+            self._opened = opened.pop_all()
+        self.server = where(settings) if uri is None else address(uri)
         self._database = client.get_database(database or settings.mongodb_database, codec_options=READING)
         self._made: Blocks | None = None
 
@@ -79,8 +89,8 @@ class Archive:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
-        self._client.close()
+        """End the connection, and the embedded server if this started it."""
+        self._opened.close()
 
     @property
     def blocks(self) -> Blocks:

@@ -198,7 +198,7 @@ def _gap(
     if gaps == "error":
         raise hole(security, joined)
     feed = "trades" if piece.block.kind in TRADE_KINDS else "book"
-    return Gap(security, feed, joined.first_id, joined.last_id, joined.row)
+    return Gap(security, feed, joined.first_id, joined.last_id, int(piece.effective_ns[0]), joined.row)
 
 
 def _last_hole(

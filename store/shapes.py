@@ -1,0 +1,239 @@
+"""The archive's answers as the JSON of ``obl`` (design: "Commands and shapes"), pure.
+
+Times are ISO 8601 UTC with the venue's digits, ids integers or null, prices and sizes decimal strings.
+Fields may be added, never renamed.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from itertools import groupby
+from typing import Any
+
+from condition.codec import Ids, Int64s
+from store.answers import Answer, Book, Changes, Gap, OrderEvents, Span, Trades
+from venue.api import OrderKind, Reason, Side
+from venue.numbers import text
+from wire.messages import ABSENT
+from wire.names import venue_of
+from wire.times import iso
+
+_SIDES = {side.value: side.name.lower() for side in Side}
+_KINDS = {kind.value: kind.name.lower() for kind in OrderKind}
+_REASONS = {reason.value: reason.name.lower() for reason in Reason if reason is not Reason.NONE}
+
+Line = dict[str, Any]
+
+
+def book(answer: Book, *, depth: int | None = None, orders: bool = False) -> Line:
+    """Return ``obl at``: at most *depth* levels a side; with *orders* a row per order of them."""
+    bids, asks = _levels(answer.bids[:depth], answer), _levels(answer.asks[:depth], answer)
+    if orders and answer.orders is not None:
+        bids, asks = _orders(answer, depth)
+    low, high = answer.certified
+    return {
+        "security": answer.security,
+        "time": iso(answer.time_ns, venue_of(answer.security)),
+        "update_id": answer.update_id,
+        "certified": {
+            "bid_low": None if low is None else text(low, answer.price_scale),
+            "ask_high": None if high is None else text(high, answer.price_scale),
+        },
+        "bids": bids,
+        "asks": asks,
+        "continuity": answer.continuity,
+        "stale": answer.stale,
+    }
+
+
+def trades(batch: Trades) -> Iterator[Line]:
+    """Yield ``obl trades``."""
+    rows, venue = batch.rows, venue_of(batch.security)
+    columns = (rows.ids, rows.times_ns, rows.received_ns, rows.prices, rows.sizes, rows.sides)
+    for trade_id, time_ns, recv_ns, price, size, side in zip(*(c.tolist() for c in columns), strict=True):
+        yield {
+            "security": batch.security,
+            "id": trade_id,
+            "time": iso(time_ns, venue),
+            "recv_time": iso(recv_ns),
+            "price": text(price, batch.price_scale),
+            "size": text(size, batch.size_scale),
+            "side": _SIDES[side],
+        }
+
+
+def changes(batch: Changes) -> Iterator[Line]:
+    """Yield the ``changes`` lines of ``obl replay``; size "0" removes a level."""
+    rows, venue = batch.rows, venue_of(batch.security)
+    prices = [text(price, batch.price_scale) for price in rows.prices.tolist()]
+    sizes = [text(size, batch.size_scale) for size in rows.sizes.tolist()]
+    levels = list(zip(prices, sizes, strict=True))
+    columns = (
+        rows.first_ids,
+        rows.last_ids,
+        rows.times_ns,
+        rows.received_ns,
+        rows.bid_counts,
+        rows.ask_counts,
+    )
+    begin = 0
+    for first_id, last_id, time_ns, recv_ns, bids, asks in zip(*(c.tolist() for c in columns), strict=True):
+        yield {
+            "type": "changes",
+            "time": iso(time_ns, venue),
+            "recv_time": iso(recv_ns),
+            "first_id": first_id if batch.has_ids else None,
+            "update_id": last_id if batch.has_ids else None,
+            "bids": [list(level) for level in levels[begin : begin + bids]],
+            "asks": [list(level) for level in levels[begin + bids : begin + bids + asks]],
+        }
+        begin += bids + asks
+
+
+def order_events(batch: OrderEvents) -> Iterator[Line]:
+    """Yield the ``order`` lines of ``obl replay``: what the exchange gave, without what it did not."""
+    rows, venue = batch.rows, venue_of(batch.security)
+    numbers = {
+        "price": (rows.prices, batch.price_scale),
+        "size": (rows.sizes, batch.size_scale),
+        "old_price": (rows.old_prices, batch.price_scale),
+        "old_size": (rows.old_sizes, batch.size_scale),
+        "funds": (rows.funds, batch.funds_scale),
+        "trade_id": (rows.trade_ids, None),
+    }
+    given = [(name, column.tolist(), scale) for name, (column, scale) in numbers.items()]
+    columns = (rows.ids, rows.times_ns, rows.received_ns, rows.kinds, rows.sides, rows.reasons)
+    for n, (event_id, time_ns, recv_ns, kind, side, reason) in enumerate(
+        zip(*(c.tolist() for c in columns), strict=True)
+    ):
+        line: Line = {
+            "type": "order",
+            "event": _KINDS[kind],
+            "time": iso(time_ns, venue),
+            "recv_time": iso(recv_ns),
+            "update_id": event_id,
+            "order_id": order_id(rows.order_ids, n),
+            "side": _SIDES[side],
+        }
+        for name, values, scale in given:
+            if values[n] != ABSENT:
+                line[name] = values[n] if scale is None else text(values[n], scale)
+        if reason in _REASONS:
+            line["reason"] = _REASONS[reason]
+        taker = order_id(rows.taker_ids, n)
+        if taker is not None:
+            line["taker_order_id"] = taker
+        yield line
+
+
+def gap(row: Mapping[str, Any]) -> Line:
+    """Return ``obl gaps`` of one row of the ledger."""
+    venue = venue_of(row["security"])
+    return {
+        "security": row["security"],
+        "feed": row["feed"],
+        "first_id": row["first_id"],
+        "last_id": row["last_id"],
+        "from": None if row["from"] is None else iso(row["from"], venue),
+        "to": None if row["to"] is None else iso(row["to"], venue),
+        "cause": row["cause"],
+        "noticed_by": row["noticed_by"],
+        "state": row["state"],
+    }
+
+
+def coverage(span: Span) -> Line:
+    """Return ``obl coverage`` of one span."""
+    venue = venue_of(span.security)
+    return {
+        "security": span.security,
+        "feed": span.feed,
+        "from": iso(span.from_ns, venue),
+        "to": iso(span.to_ns, venue),
+        "first_id": span.first_id,
+        "last_id": span.last_id,
+        "documents": span.documents,
+        "rows": span.rows,
+    }
+
+
+def replay(answers: Iterable[Answer]) -> Iterator[Line]:
+    """Yield ``obl replay``: the lines of each window in order of time, the book's before the trades'."""
+    for _, together in groupby(_numbered(answers), key=lambda pair: pair[0]):
+        booked: list[tuple[int, Line]] = []
+        traded: list[tuple[int, Line]] = []
+        for _, answer in together:
+            for moment_ns, line in _timed(answer):
+                # the order of the book's lines is right already: only trades are sorted in among them
+                if isinstance(answer, Trades):
+                    traded.append((moment_ns, line))
+                else:
+                    booked.append((max(moment_ns, booked[-1][0] if booked else 0), line))
+        for _, line in merge(booked, traded, key=lambda keyed: keyed[0]):
+            yield line
+
+
+def order_id(ids: Ids, row: int) -> str | None:
+    """Return the id of *row* as the venue writes it; None where it has none."""
+    given = ids[row].tobytes()
+    return str(uuid.UUID(bytes=given)) if any(given) else None
+
+
+def _numbered(answers: Iterable[Answer]) -> Iterator[tuple[int, Answer]]:
+    """Yield each answer with the start of its window; a book or a hole goes with what follows it."""
+    waiting: list[Answer] = []
+    for answer in answers:
+        waiting.append(answer)
+        if isinstance(answer, Changes | OrderEvents | Trades):
+            yield from ((answer.start_ns, each) for each in waiting)
+            waiting = []
+    yield from ((0, each) for each in waiting)
+
+
+def _timed(answer: Answer) -> Iterator[tuple[int, Line]]:
+    """Yield the lines of *answer* with the moments that they are sorted by."""
+    match answer:
+        case Book():
+            yield answer.effective_ns, {"type": "image"} | book(answer, orders=answer.orders is not None)
+        case Changes():
+            yield from zip(answer.visible_ns.tolist(), changes(answer), strict=True)
+        case OrderEvents():
+            yield from zip(answer.rows.effective_ns.tolist(), order_events(answer), strict=True)
+        case Trades():
+            lines = ({"type": "trade"} | line for line in trades(answer))
+            yield from zip(answer.rows.effective_ns.tolist(), lines, strict=True)
+        case Gap():
+            yield answer.until_ns, {"type": "gap"} | _gap_line(answer)
+
+
+def _gap_line(answer: Gap) -> Line:
+    if answer.row is not None:
+        return gap(answer.row)
+    unknown = dict.fromkeys(("from", "to", "cause", "noticed_by"))
+    ids = {"first_id": answer.first_id, "last_id": answer.last_id}
+    return {"security": answer.security, "feed": answer.feed, **ids, **unknown, "state": "open"}
+
+
+def _levels(rows: Int64s, answer: Book) -> list[list[str]]:
+    return [[text(price, answer.price_scale), text(size, answer.size_scale)] for price, size in rows.tolist()]
+
+
+def _orders(answer: Book, depth: int | None) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the orders of the best *depth* levels of each side, in queue order."""
+    held = answer.orders
+    if held is None:
+        return [], []
+    sides = []
+    for begin, end in ((0, held.bids), (held.bids, len(held.prices))):
+        shown: list[list[str]] = []
+        prices: set[int] = set()
+        for n, (price, size) in enumerate(
+            zip(held.prices[begin:end].tolist(), held.sizes[begin:end].tolist(), strict=True), begin
+        ):
+            prices.add(price)
+            if depth is not None and len(prices) > depth:
+                break
+            name = order_id(held.order_ids, n) or ""
+            shown.append([text(price, answer.price_scale), text(size, answer.size_scale), name])
+        sides.append(shown)
+    return sides[0], sides[1]
