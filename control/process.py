@@ -152,9 +152,10 @@ class Control:
             people.bind(address)
         except zmq.ZMQError as error:
             people.close(0)
+            reason = zmq.strerror(error.errno or 0)
             raise CannotRun(
-                f"MANAGER_PORT={port}: cannot listen on {host} ({zmq.strerror(error.errno or 0)}): is the logger running "
-                "already? else set another MANAGER_PORT"
+                f"MANAGER_PORT={port}: cannot listen on {host} ({reason}): is the logger running already? "
+                "else set another MANAGER_PORT"
             ) from error
         for warning in self._settings.warnings():
             log.warning('event=unwise reason="%s"', warning)
@@ -231,14 +232,20 @@ class Control:
             os.kill(supervisor, signal.SIGTERM)
             return
         log.info("event=terminate")
-        for process in self._board.beating(time.monotonic()):
+        self._leaving = set(self._board.beating(time.monotonic()))
+        for process in self._leaving:
             self._ask(process, Request(0, "terminate", {}))
         self._until_s = time.monotonic() + _LEAVE_S
         self._loop.every(_TICK_S, self._leave)
 
     def _leave(self) -> None:
-        """Go when the last process is gone (it beats each second), or has had its time."""
-        if time.monotonic() > self._until_s or not self._board.beating(time.monotonic()):
+        """Go when the last process is gone, so that nothing is sent to it any more, or has had its time."""
+        for process in list(self._leaving):
+            try:
+                self._processes.send_multipart([process.encode(), pack(Request(0, "ping", {}))], zmq.NOBLOCK)
+            except zmq.ZMQError:
+                self._leaving.discard(process)
+        if not self._leaving or time.monotonic() > self._until_s:
             self._loop.stop()
 
     def _now(self) -> Now:
