@@ -76,6 +76,16 @@ class Maintainer:
                 outputs.append(Output(name, bucket, security.position, messages))
         return outputs
 
+    def cut_open(self) -> list[Output]:
+        """Cut every open window as it stands, for a worker that ends and does nothing after it."""
+        outputs = []
+        for name, security in self.securities.items():
+            security.cut_open()
+            messages = security.take(security.position)
+            if messages:
+                outputs.append(Output(name, bucket_of(name), security.position, messages))
+        return outputs
+
     def restore(self, saved: Iterable[Saved]) -> None:
         """Make each security what its checkpoint says; ``begin`` starts its run."""
         for each in saved:
@@ -86,9 +96,7 @@ class Maintainer:
     def cursor(self, line: str, otherwise: int) -> int:
         """Return the position that *line* has to be read from; *otherwise* where nothing lives there."""
         positions = [
-            security.position
-            for security in self.securities.values()
-            if security.outlet.line == line and (security.state != "removed" or not security.feed)
+            security.position for security in self.securities.values() if security.outlet.line == line
         ]
         return min(positions, default=otherwise)
 

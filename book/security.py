@@ -163,6 +163,8 @@ class Security:
     def tick(self, record: Record) -> None:
         """Let a second pass."""
         if self.state == "removed":
+            if self.outlet.has_begun:
+                self.outlet.emit(Mark)
             return
         self.recv_ns = record.recv_ns
         if self._unconfirmed_ticks is not None:
@@ -178,6 +180,11 @@ class Security:
         self._base_ticks += 1
         self.outlet.emit(Mark)
 
+    def cut_open(self) -> None:
+        """Cut the open windows as they stand: the worker ends, and what follows replaces them."""
+        self.book.recording.cut(self.book.book.hash, final=False)
+        self.trades.recording.cut(None, final=False)
+
     def take(self, position: int) -> list[RunMessage]:
         """Return what the records before *position* came to."""
         self.position = position
@@ -187,7 +194,7 @@ class Security:
         """Start *run*: what follows goes on from here."""
         self.outlet.take(0)
         self.outlet.start(run)
-        if self.state != "removed":
+        if self.feed:
             self._begin()
 
     @property

@@ -1,0 +1,5 @@
+"""``python -m book WORKER``."""
+
+from book.process import main
+
+main()

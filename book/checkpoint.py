@@ -1,0 +1,285 @@
+"""Checkpoints: the exact state of every security of a worker, one file a round.
+
+    offset  bytes  field
+    0       4      "OBC1"
+    4       4      CRC32C of the index
+    8       4      length of the index, unsigned
+    12      n      index: one msgpack array (``Index``)
+    12+n           the bodies, in the order of the index: each the msgpack map of ``Security.dump``
+
+Integers are little-endian.  A file is written beside its name, synced, and renamed, so it is whole or not
+there; a body is believed only with its own CRC.  Names are ``<sequence>-<worker>.checkpoint``: they
+sort by age.  Of each security are kept: the two newest entries not past *done*, the oldest past it,
+and the newest of all; and of each bucket the two newest rounds, which say how far the line was
+searched for new securities.
+"""
+
+import os
+import struct
+from bisect import bisect_right, insort
+from collections.abc import Container, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import msgpack
+import msgspec
+
+from wire.names import bucket_of
+
+MAGIC = b"OBC1"
+SUFFIX = ".checkpoint"
+_HEADER = struct.Struct("<4sII")
+_KEPT_ROUNDS = 2
+
+
+class Unreadable(ValueError):
+    """The bytes are not what a round wrote."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One security in a round."""
+
+    security: str
+    line: str
+    born: int
+    position: int
+    """The state is exact after every record before this."""
+    offset: int
+    """Of its body, from the end of the index."""
+    length: int
+    crc: int
+
+
+class Index(msgspec.Struct, frozen=True, array_like=True):
+    """What a round holds."""
+
+    buckets: tuple[int, ...]
+    read: dict[str, int]
+    """Per line: every security named before this position is among the entries."""
+    done: dict[str, int]
+    """The newest *done* heard of each security."""
+    entries: tuple[Entry, ...]
+
+
+class Round(msgspec.Struct, frozen=True):
+    """A file of the folder."""
+
+    name: str
+    index: Index
+    start: int
+    """Where the bodies begin."""
+
+
+_index = msgspec.msgpack.Decoder(Index)
+
+
+def pack_round(
+    buckets: Iterable[int],
+    read: Mapping[str, int],
+    done: Mapping[str, int],
+    states: Iterable[tuple[str, Mapping[str, Any]]],
+) -> bytes:
+    """Return the round of the securities whose (line, ``dump``) are *states*."""
+    entries, bodies, offset = [], [], 0
+    for line, state in states:
+        body: bytes = msgpack.packb(state)
+        crc = google_crc32c.value(body)
+        entries.append(Entry(state["name"], line, state["born"], state["position"], offset, len(body), crc))
+        bodies.append(body)
+        offset += len(body)
+    index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries)))
+    return b"".join((_HEADER.pack(MAGIC, google_crc32c.value(index), len(index)), index, *bodies))
+
+
+def unpack_index(data: bytes) -> tuple[Index, int]:
+    """Return the index of a round, and where its bodies begin.
+
+    Raises:
+        Unreadable: *data* does not begin as a round does.
+    """
+    if len(data) < _HEADER.size:
+        raise Unreadable("shorter than a round's header")
+    magic, crc, length = _HEADER.unpack_from(data)
+    packed = data[_HEADER.size : _HEADER.size + length]
+    if magic != MAGIC or len(packed) != length or google_crc32c.value(packed) != crc:
+        raise Unreadable("no round, or a damaged index")
+    try:
+        return _index.decode(packed), _HEADER.size + length
+    except msgspec.DecodeError as error:
+        raise Unreadable(f"an index of another version: {error}") from error
+
+
+def unpack_body(entry: Entry, body: bytes) -> dict[str, Any]:
+    """Return the state that *body* holds.
+
+    Raises:
+        Unreadable: it is not what was written.
+    """
+    if len(body) != entry.length or google_crc32c.value(body) != entry.crc:
+        raise Unreadable(f"the state of {entry.security} is damaged")
+    state: dict[str, Any] = msgpack.unpackb(body, strict_map_key=False)
+    return state
+
+
+def kept(rounds: Sequence[Round], done: Mapping[str, int]) -> set[str]:
+    """Return the names of the files of *rounds* that are still of use."""
+    names: set[str] = set()
+    entries: dict[str, list[tuple[int, str]]] = {}
+    buckets: dict[int, list[str]] = {}
+    for each in rounds:
+        for entry in each.index.entries:
+            entries.setdefault(entry.security, []).append((entry.position, each.name))
+        for bucket in each.index.buckets:
+            buckets.setdefault(bucket, []).append(each.name)
+    for security, found in entries.items():
+        found.sort()
+        limit = done.get(security, -1)
+        past = [name for position, name in found if position > limit]
+        names.update(name for position, name in found[: len(found) - len(past)][-2:])
+        names.update(past[:1])
+        names.add(found[-1][1])
+    for found_names in buckets.values():
+        names.update(sorted(found_names)[-_KEPT_ROUNDS:])
+    return names
+
+
+def choices(rounds: Sequence[Round], security: str, done: int) -> list[tuple[Round, Entry]]:
+    """Return where *security* may start, the best first: the newest entries not past *done*."""
+    found = [
+        (each, entry)
+        for each in rounds
+        for entry in each.index.entries
+        if entry.security == security and entry.position <= done
+    ]
+    return sorted(found, key=lambda pair: (pair[1].position, pair[0].name), reverse=True)
+
+
+def begins_to_read(positions: Sequence[int], born: int, done: int) -> int:
+    """Return the position before which a security will never read again.
+
+    *positions* of its entries ascend.  That is where the older of the two newest entries not past *done*
+    begins to read; without two of them, where the security was named.
+    """
+    found = bisect_right(positions, done)
+    return positions[found - 2] if found > 1 else born
+
+
+class Rounds:
+    """The folder of checkpoints: all rounds of all workers that are readable, kept in memory by index."""
+
+    def __init__(self, folder: Path, worker: int, buckets: Container[int]) -> None:
+        self._folder = folder
+        self._worker = worker
+        self._buckets = buckets
+        self.rounds: list[Round] = []
+        self.unreadable: list[str] = []
+        """Names of files that are no rounds; they are left alone."""
+        self._known: dict[str, tuple[str, int, list[int]]] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                data = path.read_bytes()
+                index, start = unpack_index(data)
+            except (OSError, Unreadable):
+                self.unreadable.append(path.name)
+            else:
+                if any(bucket in buckets for bucket in index.buckets):
+                    self.rounds.append(Round(path.name, index, start))
+
+    def done(self) -> dict[str, int]:
+        """Return the newest *done* of each security that any round has kept."""
+        done: dict[str, int] = {}
+        for each in self.rounds:
+            for security, position in each.index.done.items():
+                done[security] = max(position, done.get(security, -1))
+        return done
+
+    def securities(self) -> dict[str, Entry]:
+        """Return the newest entry of each security of our buckets."""
+        newest: dict[str, Entry] = {}
+        for each in self.rounds:
+            for entry in each.index.entries:
+                if bucket_of(entry.security) in self._buckets:
+                    known = newest.get(entry.security)
+                    if known is None or entry.position >= known.position:
+                        newest[entry.security] = entry
+        return newest
+
+    def searched(self, line: str, buckets: Iterable[int]) -> int:
+        """Return the position before which no security of *buckets* is named that no round holds."""
+        searched = []
+        for bucket in buckets:
+            ours = [each for each in self.rounds if bucket in each.index.buckets]
+            searched.append(max((each.index.read.get(line, 0) for each in ours), default=0))
+        return min(searched, default=0)
+
+    def needed(self, line: str, buckets: Iterable[int], done: Mapping[str, int]) -> dict[int, int]:
+        """Return for each of *buckets* the position of *line* before which it will never read again.
+
+        New securities are searched for from the older of a bucket's two newest rounds.
+        """
+        low: dict[int, int] = {}
+        for bucket in buckets:
+            read = [each.index.read.get(line, 0) for each in self.rounds if bucket in each.index.buckets]
+            low[bucket] = read[-_KEPT_ROUNDS] if len(read) >= _KEPT_ROUNDS else 0
+        for security, (its_line, born, positions) in self._positions().items():
+            bucket = bucket_of(security)
+            if its_line == line and bucket in low:
+                low[bucket] = min(low[bucket], begins_to_read(positions, born, done.get(security, -1)))
+        return low
+
+    def _positions(self) -> dict[str, tuple[str, int, list[int]]]:
+        """Return of each security its line, birth and the positions of its entries, ascending."""
+        if self._known is None:
+            self._known = {}
+            for each in self.rounds:
+                for entry in each.index.entries:
+                    place = self._known.setdefault(entry.security, (entry.line, entry.born, []))
+                    insort(place[2], entry.position)
+        return self._known
+
+    def state(self, security: str, done: int) -> dict[str, Any] | None:
+        """Return the newest readable state of *security* not past *done*, or None."""
+        for found, entry in choices(self.rounds, security, done):
+            try:
+                with (self._folder / found.name).open("rb") as file:
+                    file.seek(found.start + entry.offset)
+                    return unpack_body(entry, file.read(entry.length))
+            except (OSError, Unreadable):
+                self.unreadable.append(found.name)
+        return None
+
+    def write(self, data: bytes, done: Mapping[str, int]) -> None:
+        """Add a round; drop the files that are of no use any more.
+
+        Raises:
+            OSError: the disk refuses; the rounds before are as they were.
+        """
+        index, start = unpack_index(data)
+        newest = max(
+            (int(path.name.partition("-")[0]) for path in self._folder.glob(f"*{SUFFIX}")), default=0
+        )
+        name = f"{newest + 1:012d}-{self._worker}{SUFFIX}"
+        beside = self._folder / f"{name}.new"
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(self._folder / name)
+        _sync_folder(self._folder)
+        self.rounds.append(Round(name, index, start))
+        names = kept(self.rounds, done)
+        for each in self.rounds:
+            if each.name not in names:
+                (self._folder / each.name).unlink(missing_ok=True)
+        self.rounds = [each for each in self.rounds if each.name in names]
+        self._known = None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

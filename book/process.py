@@ -1,0 +1,318 @@
+"""The process of a book worker: sockets, files, clocks and logs around book.maintainer.
+
+socket             kind          carries
+frames(line)       SUB           groups, of each line; the files hold what is missed
+run(bucket)        PULL, bound   Subscribe, each second: who takes the runs of a bucket
+batches(worker)    PUSH          run messages, a batch each
+done(bucket)       SUB           Done, each second
+needed(bucket)     PUB, bound    Needed, each second, with the wishes for snapshots
+tap(bucket)        XPUB, bound   the live tap, only what somebody subscribed to
+
+The worker never blocks: while a conditioner takes nothing it takes no groups, and the journal is the buffer.
+"""
+
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import zmq
+
+from book import live
+from book.checkpoint import Rounds, pack_round
+from book.maintainer import Maintainer, Output, Saved
+from book.security import Recipe
+from book.sending import Queues
+from journal.follow import Follow
+from venue import VENUES
+from wire.endpoints import Endpoints
+from wire.messages import BadMessage, Done, Needed, Subscribe, pack, unpack
+from wire.names import bucket_of, buckets_of, venue_of
+from wire.service import Beats, Loop, Refusal, Socket, log, process_name, run_process
+from wire.settings import Settings
+
+GROUPS_PREFIX = b"OBG1"
+"""What a group begins with; an ingester's Synced begins otherwise."""
+
+READ_BYTES = 1 << 18
+"""Of groups read from one line before anything else has its turn: some 20 ms of work."""
+
+FRAMES_A_TURN = 64
+BATCHES_QUEUED = 8
+"""On their way to one conditioner; beyond that the worker waits."""
+
+TAP_QUEUED = 1000
+"""Tap messages for one slow watcher; beyond that it misses some (and sees it by the ids)."""
+
+HEAR_TAPS_SECONDS = 0.2
+FLUSH_MS = 1500
+"""What a closing worker waits for its last batches."""
+
+NS_PER_SECOND = 1_000_000_000
+
+
+class BookService:
+    """One worker: its buckets' sockets, its checkpoints and the core."""
+
+    def __init__(self, loop: Loop, settings: Settings, endpoints: Endpoints, worker: int) -> None:
+        self._loop = loop
+        self._buckets = buckets_of(worker, settings.book_workers)
+        self._maintainer = Maintainer(VENUES, _recipe(settings), self._buckets)
+        self._rounds = Rounds(settings.data_dir / "checkpoints", worker, self._buckets)
+        self._done = self._rounds.done()
+        self._queues = Queues()
+        self._conditioners: dict[str, Socket] = {}
+        self._follows: dict[str, Follow] = {}
+        self._prefixes: dict[int, set[bytes]] = {}
+        self._tapped: dict[str, int] = {}
+        for line in settings.lines():
+            folder = settings.data_dir / "journal" / line.replace("/", "-")
+            self._follows[line] = Follow(folder, line, partial(_skipped, line))
+            socket = loop.socket(zmq.SUB, connect=endpoints.frames(line))
+            socket.subscribe(GROUPS_PREFIX)
+            loop.on_readable(socket, partial(self._hear_frames, socket, line))
+        self._runs = loop.socket(zmq.PULL)
+        heard = loop.socket(zmq.SUB)
+        heard.subscribe(b"")
+        self._needed: dict[int, Socket] = {}
+        self._taps: dict[int, Socket] = {}
+        for bucket in self._buckets:
+            self._runs.bind(endpoints.run(bucket))
+            heard.connect(endpoints.done(bucket))
+            self._needed[bucket] = loop.socket(zmq.PUB, bind=endpoints.needed(bucket))
+            self._taps[bucket] = loop.socket(zmq.XPUB, bind=endpoints.tap(bucket), high_water=TAP_QUEUED)
+        loop.on_readable(self._runs, self._hear_runs)
+        loop.on_readable(heard, partial(self._hear_done, heard))
+        loop.idle(self._work)
+        loop.every(1.0, self._each_second)
+        loop.every(HEAR_TAPS_SECONDS, self._hear_taps)
+        loop.every(settings.checkpoint_seconds, self._checkpoint)
+        Beats(loop, endpoints, process_name("book", worker), self._health, {"book": self._book})
+        self._restore()
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        for name in self._rounds.unreadable:
+            log.error("event=unreadable_checkpoint file=%s", name)
+        self._maintainer.restore(self._saved(set(self._buckets)))
+        for line, follow in self._follows.items():
+            searched = self._rounds.searched(line, self._buckets)
+            self._maintainer.read[line] = searched
+            follow.start(min(searched, self._maintainer.cursor(line, searched)))
+        for name, security in self._maintainer.securities.items():
+            self._tapped[name] = self._maintainer.read[security.outlet.line]
+
+    def _saved(self, buckets: set[int]) -> list[Saved]:
+        """Return where each security of *buckets* has to start: what the rounds and the worker know of it."""
+        born = {name: (entry.line, entry.born) for name, entry in self._rounds.securities().items()}
+        for name, security in self._maintainer.securities.items():
+            born[name] = (security.outlet.line, security.born)
+        saved = []
+        for name, (line, position) in born.items():
+            if bucket_of(name) in buckets and line in self._follows:
+                state = self._rounds.state(name, self._done.get(name, -1))
+                saved.append(Saved(name, line, position, state))
+        return saved
+
+    def _hear_frames(self, socket: Socket, line: str) -> None:
+        for _ in range(FRAMES_A_TURN):
+            try:
+                self._follows[line].live(socket.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                return
+
+    def _hear_runs(self) -> None:
+        new: set[int] = set()
+        with suppress(zmq.Again):
+            while True:
+                try:
+                    message = unpack(self._runs.recv(zmq.NOBLOCK))
+                except BadMessage as error:
+                    log.error('event=bad_subscribe reason="%s"', error)
+                    continue
+                ours = isinstance(message, Subscribe) and message.bucket in self._buckets
+                if ours and self._queues.subscribed(message):
+                    new.add(message.bucket)
+        if new:
+            self._rewind(new)
+
+    def _rewind(self, buckets: set[int]) -> None:
+        """Take the securities of *buckets* back to what is stored for good, and begin a new run of each."""
+        self._maintainer.restore(self._saved(buckets))
+        run = time.time_ns()
+        for bucket in buckets:
+            for output in self._maintainer.begin(bucket, run):
+                self._queues.put(output.bucket, output.messages)
+        for line, follow in self._follows.items():
+            follow.start(min(follow.position, self._maintainer.cursor(line, follow.position)))
+        self._send()
+
+    def _hear_done(self, socket: Socket) -> None:
+        with suppress(zmq.Again):
+            while True:
+                try:
+                    message = unpack(socket.recv(zmq.NOBLOCK))
+                except BadMessage as error:
+                    log.error('event=bad_done reason="%s"', error)
+                    continue
+                if isinstance(message, Done):
+                    for security, marks in message.marks.items():
+                        position = max(marks.values(), default=-1)
+                        self._done[security] = max(position, self._done.get(security, -1))
+
+    def _hear_taps(self) -> None:
+        for bucket, socket in self._taps.items():
+            with suppress(zmq.Again):
+                while True:
+                    message = socket.recv(zmq.NOBLOCK)
+                    prefixes = self._prefixes.setdefault(bucket, set())
+                    if message[:1] == b"\x01":
+                        prefixes.add(message[1:])
+                    else:
+                        prefixes.discard(message[1:])
+
+    # --- the work ----------------------------------------------------------------------------
+
+    def _work(self) -> bool:
+        if self._queues.blocked:
+            return False
+        again = False
+        for follow in self._follows.values():
+            groups = follow.read(READ_BYTES)
+            for group in groups:
+                for output in self._maintainer.feed(group):
+                    self._queues.put(output.bucket, output.messages)
+                    self._tap(output)
+            again = again or bool(groups)
+        self._send()
+        return again and not self._queues.blocked
+
+    def _tap(self, output: Output) -> None:
+        """Publish what *output* tells, once: a run that begins again repeats what was told."""
+        if output.position <= self._tapped.get(output.security, -1):
+            return
+        self._tapped[output.security] = output.position
+        prefixes = self._prefixes.get(output.bucket)
+        topic = live.topic(output.security)
+        if prefixes and any(topic.startswith(prefix) for prefix in prefixes):
+            for message in output.messages:
+                for body in live.tapped(message):
+                    self._taps[output.bucket].send_multipart((topic, body), zmq.NOBLOCK)
+
+    def _send(self) -> None:
+        for endpoint, data in self._queues.batches():
+            socket = self._conditioners.get(endpoint)
+            if socket is None:
+                socket = self._loop.socket(zmq.PUSH, connect=endpoint, high_water=BATCHES_QUEUED)
+                self._conditioners[endpoint] = socket
+            try:
+                socket.send(data, zmq.NOBLOCK)
+            except zmq.Again:
+                self._loop.on_writable(socket, self._send)
+            else:
+                self._queues.sent(endpoint)
+                self._loop.off_writable(socket)
+
+    # --- each second, each round -------------------------------------------------------------
+
+    def _each_second(self) -> None:
+        caught_up = all(follow.caught_up for follow in self._follows.values()) and not self._queues.blocked
+        wishes: dict[int, list[str]] = {}
+        if caught_up:
+            for name, security in self._maintainer.securities.items():
+                if security.wishes_snapshot:
+                    wishes.setdefault(bucket_of(name), []).append(name)
+        needed = {line: self._rounds.needed(line, self._buckets, self._done) for line in self._follows}
+        for bucket, socket in self._needed.items():
+            marks = {line: low[bucket] for line, low in needed.items()}
+            socket.send(pack(Needed(bucket, marks, tuple(wishes.get(bucket, ())))))
+
+    def _checkpoint(self) -> None:
+        states = [
+            (security.outlet.line, security.dump()) for security in self._maintainer.securities.values()
+        ]
+        done = {name: position for name, position in self._done.items() if bucket_of(name) in self._buckets}
+        data = pack_round(self._buckets, self._maintainer.read, done, states)
+        self._rounds.write(data, self._done)
+        log.debug("event=checkpoint securities=%d bytes=%d", len(states), len(data))
+
+    # --- asked -------------------------------------------------------------------------------
+
+    def _book(self, args: dict[str, Any]) -> dict[str, Any]:
+        name = str(args.get("security", ""))
+        security = self._maintainer.securities.get(name)
+        if security is None or security.state == "removed":
+            raise Refusal(f"{name} is not recorded")
+        depth = args.get("depth")
+        answer = live.answer(
+            security, depth if isinstance(depth, int) else None, orders=bool(args.get("orders"))
+        )
+        if answer is None:
+            raise Refusal(f"{name} has no book yet: it waits for its first snapshot")
+        return answer
+
+    def _health(self) -> dict[str, Any]:
+        caught_up = {line: follow.caught_up for line, follow in self._follows.items()}
+        now_ns = time.time_ns()
+        securities: dict[str, dict[str, Any]] = {}
+        for name, security in self._maintainer.securities.items():
+            if security.state == "removed":
+                continue
+            behind = not caught_up[security.outlet.line] or self._queues.blocked
+            state = security.shown_state
+            feed = security.book
+            securities[name] = {
+                "state": "catching_up" if behind and state == "live" else state,
+                "feed": security.feed,
+                "update_id": feed.last_id if security.traits.has_ids else None,
+                "time_ns": feed.time_ns or None,
+                "lag_s": round(max(now_ns - security.recv_ns, 0) / NS_PER_SECOND, 3) if behind else 0.0,
+                "lag_bytes": None if behind else 0,
+                "gaps": feed.ledger.rows + security.trades.ledger.rows,
+                "venue": venue_of(name),
+            }
+        lag_s = max((each["lag_s"] for each in securities.values()), default=0.0)
+        state = "live" if all(caught_up.values()) and not self._queues.blocked else "catching_up"
+        return {"state": state, "securities": securities, "lag_s": lag_s}
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Take what is written, let open windows be stored as they stand, and keep the state."""
+        for follow in self._follows.values():
+            groups = follow.read(READ_BYTES)
+            for group in groups:
+                for output in self._maintainer.feed(group):
+                    self._queues.put(output.bucket, output.messages)
+        # The state is kept before the windows are cut as they stand: a restart goes on as if they never were.
+        self._checkpoint()
+        for output in self._maintainer.cut_open():
+            self._queues.put(output.bucket, output.messages)
+        deadline = time.monotonic() + FLUSH_MS / 1000
+        self._send()
+        while self._queues.blocked and time.monotonic() < deadline:
+            poller = zmq.Poller()
+            for socket in self._conditioners.values():
+                poller.register(socket, zmq.POLLOUT)
+            poller.poll(100)
+            self._send()
+        if self._queues.blocked:
+            log.warning("event=unsent what=batches: they come again from the journal")
+        for follow in self._follows.values():
+            follow.close()
+
+
+def _recipe(settings: Settings) -> Recipe:
+    return Recipe(
+        settings.window_seconds * NS_PER_SECOND, settings.image_seconds("l2"), settings.image_seconds("l3")
+    )
+
+
+def _skipped(line: str, skipped: object) -> None:
+    log.error('event=journal_skipped line=%s what="%s"', line, skipped)
+
+
+def main() -> None:
+    """Run a book worker: ``obl-book WORKER``."""
+    run_process("book", BookService)
