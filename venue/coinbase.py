@@ -17,6 +17,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -179,59 +180,55 @@ def _signature(credentials: Credentials, now_s: str) -> dict[str, str]:
 
 def route(frame: bytes, feed: str) -> Route:
     """Say where *frame* of *feed* goes; one that is not written as usual is decoded in full."""
-    kind = _text_after(frame, b'"type":"')
-    symbol = _text_after(frame, b'"product_id":"')
+    start = frame.find(_TYPE) + len(_TYPE)
+    usual = _USUAL[feed].get(frame[start : frame.find(b'"', start)])
     # one brace, so these keys are of the message itself; an escape could hide another text
-    usual = symbol and frame.count(b"{") == 1 and frame.endswith(b"}") and b"\\" not in frame
-    found = _quick_route(frame, feed, kind, symbol) if usual else None
-    return found if found is not None else route_of(decode(frame, feed))
-
-
-def _quick_route(frame: bytes, feed: str, kind: bytes, symbol: bytes) -> Route | None:
-    """Return the route of a usual frame of one object without escapes, or None."""
+    if usual is None or frame.rfind(b"{") or b"\\" in frame or not frame.endswith(b"}"):
+        return route_of(decode(frame, feed))
+    kind, id_key = usual
+    start = frame.find(_PRODUCT) + len(_PRODUCT)
+    name = frame[start : frame.find(b'"', start)] if start >= len(_PRODUCT) else b""
+    number = None
+    if id_key:
+        start = frame.find(id_key) + len(id_key)
+        number = _NUMBER(frame, start) if start >= len(id_key) else None
+    if not name or (id_key and number is None):
+        return route_of(decode(frame, feed))
     try:
-        name = symbol.decode()
+        symbol = name.decode()
     except UnicodeDecodeError as error:
         raise UnknownFrame(f"not a frame of {NAME}: {error}") from error
-    if kind in _FULL_KINDS and feed == "full":
-        return _numbered(frame, b'"sequence":', name, "book")
-    if kind == b"match":
-        return _numbered(frame, b'"trade_id":', name, "trade")
-    if kind in _LEVEL2_KINDS and feed == "level2_batch":
-        return Route(name, _LEVEL2_KINDS[kind])
-    return None
+    if number is None:
+        return Route(symbol, kind)
+    this = int(number[1])
+    return Route(symbol, kind, this, this)
 
 
-_FULL_KINDS = frozenset({b"received", b"open", b"done", b"match", b"change"})
-_LEVEL2_KINDS = {b"l2update": "book", b"snapshot": "snapshot"}
-_LONGEST_ID = 18
-"""More digits may not fit 64 bits: such a frame is looked at in full."""
+_TYPE, _PRODUCT = b'"type":"', b'"product_id":"'
+_NUMBER = re.compile(rb"(0|[1-9][0-9]{0,17})[,}]").match
+"""Longer ones may not fit 64 bits: such a frame is looked at in full."""
+
+_USUAL: Mapping[str, Mapping[bytes, tuple[str, bytes]]] = {
+    "full": dict.fromkeys((b"received", b"open", b"done", b"match", b"change"), ("book", b'"sequence":')),
+    "level2_batch": {
+        b"l2update": ("book", b""),
+        b"snapshot": ("snapshot", b""),
+        b"match": ("trade", b'"trade_id":'),
+    },
+}
+"""Route and id of the messages that make up a feed; all others are decoded to be routed."""
 
 
-def _text_after(frame: bytes, key: bytes) -> bytes:
-    start = frame.find(key)
-    if start < 0:
-        return b""
-    start += len(key)
-    return frame[start : frame.find(b'"', start)]
-
-
-def _numbered(frame: bytes, key: bytes, symbol: str, kind: str) -> Route | None:
-    start = frame.find(key) + len(key)
-    end = frame.find(b",", start)
-    digits = frame[start:] if end < 0 else frame[start:end]
-    digits = digits.rstrip(b"}")
-    if not digits.isdigit() or len(digits) > _LONGEST_ID or start < len(key):
-        return None
-    number = int(digits)
-    return Route(symbol, kind, number, number)
+def _type_of(frame: bytes) -> str:
+    """Return the first type within *frame*, which is the message's own where it holds no other."""
+    start = frame.find(_TYPE) + len(_TYPE)
+    return frame[start : frame.find(b'"', start)].decode() if start >= len(_TYPE) else ""
 
 
 def decode(frame: bytes, feed: str) -> Decoded:
     """Decode a frame of *feed*; the digits of levels are left to ``numbers.exact``."""
     try:
-        kind = _text_after(frame, b'"type":"').decode()
-        if kind not in _RECORDED or frame.count(b'"type"') > 1:
+        if _type_of(frame) not in _RECORDED or frame.count(b'"type"') > 1:
             seen = _any.decode(frame)
             if seen.type not in _RECORDED:
                 return _unrecorded(seen, frame, feed)
