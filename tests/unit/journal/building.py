@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from journal.group import Kind, Row, pack_group
 from journal.writer import Writer
 from wire.names import position_at
+
+UNHURRIED = settings(deadline=None)
+"""A busy machine makes no property false."""
 
 LINE = "binance/a"
 SECURITIES = ("binance:BTCUSDT", "binance:ETHUSDT", "binance:DOTUSDT", "")

@@ -11,7 +11,7 @@ from journal.group import Group, Kind, unpack_group
 from journal.reader import Reader, Skipped
 from journal.segment import segments_in
 from journal.writer import Writer
-from tests.unit.journal.building import LINE, flipped, frame, group_at, open_writer
+from tests.unit.journal.building import LINE, UNHURRIED, flipped, frame, group_at, open_writer
 from wire.names import position_at
 
 ALL = 1 << 30
@@ -206,7 +206,7 @@ def play(line: Line, follow: Follow, clock: Clock, step: tuple[str, int]) -> lis
     return []
 
 
-@settings(max_examples=200)
+@settings(UNHURRIED, max_examples=200)
 @given(played=steps, begin=st.integers(0, 7))
 def test_any_interleaving_gives_each_group_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, played: list[tuple[str, int]], begin: int

@@ -19,7 +19,7 @@ from journal.group import (
     read_header,
     unpack_group,
 )
-from tests.unit.journal.building import LINE, flipped, rows
+from tests.unit.journal.building import LINE, UNHURRIED, flipped, rows
 from wire.names import BUCKETS, EVERY_SECURITY, bucket_of, position_at
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_group.hex"
@@ -41,6 +41,7 @@ def recorded(written: list[Row], first: int, kind: Kind) -> list[Record]:
     return [Record(first + i, kind, ns, name, conn, data) for i, (ns, name, conn, data) in ordered]
 
 
+@UNHURRIED
 @given(rows, st.integers(0, 2**62), st.sampled_from(Kind))
 def test_a_group_gives_back_its_rows_sorted_by_bucket(written: list[Row], first: int, kind: Kind) -> None:
     group = unpack_group(pack_group(LINE, kind, first, written))
@@ -53,6 +54,7 @@ def test_a_group_gives_back_its_rows_sorted_by_bucket(written: list[Row], first:
     assert group.records() == recorded(written, first, kind)
 
 
+@UNHURRIED
 @given(rows, st.sets(st.integers(0, BUCKETS - 1)))
 def test_a_reader_of_some_buckets_gets_those_and_what_concerns_all(
     written: list[Row], wanted: set[int]
@@ -77,6 +79,7 @@ def test_the_header_says_size_and_positions_without_decoding() -> None:
     assert read_header(b"before" + data, 6) == (len(data), FIRST, FIRST + 4)
 
 
+@UNHURRIED
 @given(rows, st.data())
 def test_a_group_cut_anywhere_is_refused(written: list[Row], data: st.DataObject) -> None:
     whole = pack_group(LINE, Kind.FRAME, FIRST, written)
@@ -85,6 +88,7 @@ def test_a_group_cut_anywhere_is_refused(written: list[Row], data: st.DataObject
         unpack_group(whole[:cut])
 
 
+@UNHURRIED
 @given(rows, st.data())
 def test_one_bit_flipped_anywhere_is_refused(written: list[Row], data: st.DataObject) -> None:
     whole = pack_group(LINE, Kind.FRAME, FIRST, written)
@@ -93,12 +97,14 @@ def test_one_bit_flipped_anywhere_is_refused(written: list[Row], data: st.DataOb
         unpack_group(flipped(whole, bit))
 
 
+@UNHURRIED
 @given(st.binary(max_size=200))
 def test_garbage_is_refused(garbage: bytes) -> None:
     with pytest.raises(Corrupt):
         unpack_group(garbage)
 
 
+@UNHURRIED
 @given(st.data())
 def test_columns_that_do_not_fit_are_refused_though_the_checksum_is_right(data: st.DataObject) -> None:
     whole = pack_group(LINE, Kind.FRAME, FIRST, PINNED)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from journal.group import Corrupt, Kind
 from journal.payload import Command, Connection, Epoch, Payload, Rest, pack, unpack
+from tests.unit.journal.building import UNHURRIED
 from wire.messages import Policy
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_payloads.hex"
@@ -41,6 +42,7 @@ payloads = st.one_of(
 )
 
 
+@UNHURRIED
 @given(payloads)
 def test_a_payload_is_read_back(written: tuple[Kind, Payload]) -> None:
     kind, payload = written
@@ -60,6 +62,7 @@ def test_a_field_added_at_the_end_does_not_stop_an_older_reader(kind: Kind) -> N
     assert unpack(kind, bytes([data[0] + 1]) + data[1:] + b"\x07") == PINNED[kind]
 
 
+@UNHURRIED
 @given(st.sampled_from(Kind), st.binary(max_size=50))
 def test_garbage_gives_corrupt_and_nothing_else(kind: Kind, garbage: bytes) -> None:
     with contextlib.suppress(Corrupt):

@@ -10,7 +10,7 @@ from journal.group import Group, Kind
 from journal.reader import Reader, Skipped
 from journal.segment import SEGMENT_HEADER_BYTES, segment_name, segments_in
 from journal.writer import LOCK_NAME, Writer
-from tests.unit.journal.building import flipped, frame, open_writer
+from tests.unit.journal.building import UNHURRIED, flipped, frame, open_writer
 from wire.names import position_at
 
 EPOCH_GROUP = 1
@@ -100,6 +100,7 @@ def test_a_batch_is_as_large_as_was_asked(tmp_path: Path) -> None:
     assert batches == ["", *"abcdef"]
 
 
+@UNHURRIED
 @given(cut=st.integers(1, 10_000))
 def test_half_a_group_at_the_end_of_the_newest_segment_means_wait(
     tmp_path_factory: pytest.TempPathFactory, cut: int
@@ -232,6 +233,7 @@ def test_a_segment_dropped_while_it_is_read_is_read_to_its_end(tmp_path: Path) -
     assert first + everything(reader) == "abcdef"
 
 
+@UNHURRIED
 @given(data=st.data())
 def test_any_damage_costs_only_the_groups_it_touches(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

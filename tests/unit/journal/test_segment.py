@@ -22,7 +22,7 @@ from journal.segment import (
     segments_in,
     unpack_segment_header,
 )
-from tests.unit.journal.building import LINE, flipped, group_at
+from tests.unit.journal.building import LINE, UNHURRIED, flipped, group_at
 from wire.names import position_at
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_segment.hex"
@@ -38,11 +38,13 @@ def opened(path: Path, data: bytes) -> int:
     return os.open(path, os.O_RDONLY)
 
 
+@UNHURRIED
 @given(st.integers(0, 9_999_999), st.integers(0, 2**40 - 1))
 def test_a_name_says_the_first_position(epoch: int, number: int) -> None:
     assert first_position(segment_name(position_at(epoch, number))) == position_at(epoch, number)
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(st.integers(0, 9_999_999), st.integers(0, 2**40 - 1)), min_size=2, max_size=2))
 def test_names_sort_as_positions_do(two: list[tuple[int, int]]) -> None:
     first, second = (position_at(*one) for one in two)
@@ -60,6 +62,7 @@ def test_a_folder_that_is_not_there_yet_has_no_segments(tmp_path: Path) -> None:
     assert segments_in(tmp_path / "absent") == []
 
 
+@UNHURRIED
 @given(st.text(max_size=10), st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 def test_a_header_is_read_back(line: str, first: int, created_ns: int) -> None:
     line = line.replace("\0", "")
@@ -72,12 +75,14 @@ def test_the_bytes_of_a_header_are_pinned() -> None:
     assert bytes.fromhex(GOLDEN.read_text()) == HEADER
 
 
+@UNHURRIED
 @given(st.integers(0, 8 * SEGMENT_HEADER_BYTES - 1))
 def test_one_bit_flipped_in_a_header_is_refused(bit: int) -> None:
     with pytest.raises(Corrupt):
         unpack_segment_header(flipped(HEADER, bit))
 
 
+@UNHURRIED
 @given(st.integers(0, SEGMENT_HEADER_BYTES - 1))
 def test_a_header_cut_anywhere_is_refused(cut: int) -> None:
     with pytest.raises(Corrupt):

@@ -10,7 +10,7 @@ from journal import payload
 from journal.group import Kind, pack_group
 from journal.segment import SEGMENT_HEADER_BYTES, pack_segment_header, segment_name, segments_in
 from journal.verify import Verdict, verify
-from tests.unit.journal.building import LINE, flipped, frame, group_at, open_writer
+from tests.unit.journal.building import LINE, UNHURRIED, flipped, frame, group_at, open_writer
 from wire.names import position_at
 
 FIRST = position_at(1, 0)
@@ -58,6 +58,7 @@ def test_half_a_group_before_the_newest_segment_is_bad(tmp_path: Path) -> None:
     assert found(tmp_path) == (path.name, SEGMENT_HEADER_BYTES + len(OPENING), "half a group")
 
 
+@UNHURRIED
 @given(bit=st.integers(0, 10**9))
 def test_any_flipped_bit_is_found_in_its_group(tmp_path_factory: pytest.TempPathFactory, bit: int) -> None:
     folder = tmp_path_factory.mktemp("journal")
