@@ -145,8 +145,8 @@ class Loop:
             restore()
 
     def close(self) -> None:
-        """Close all sockets, waiting at most LINGER_MS for their last messages."""
-        self.context.destroy(LINGER_MS)
+        """Close all sockets, each waiting for its last messages as long as it lingers: LINGER_MS unless told."""
+        self.context.destroy()
         self._woken.close()
         self._waker.close()
 

@@ -406,4 +406,6 @@ def unpack_all(data: bytes) -> list[Message]:
         plain = msgpack.unpackb(data)
     except (ValueError, msgpack.UnpackException) as error:
         raise BadMessage(f"not msgpack: {error}") from error
+    if not isinstance(plain, list):
+        raise BadMessage("not a batch of messages")
     return [from_wire(each) for each in plain]
