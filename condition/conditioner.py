@@ -87,8 +87,8 @@ class _Security:
         self.run, self.next_number, self.lost = message.run, message.number + 1, False
         self.has_ids = message.has_ids
         self.stored_before, self.closed = dict(message.windows), {}
-        self.windows, self.progress = {}, Progress()
-        self.progress.seen(message.marks)
+        self.windows = {}
+        self.progress.begin(message.marks)
 
     def update_done(self) -> Marks:
         """Return *done*: what was once stored for good stays so, whatever run comes."""

@@ -9,9 +9,7 @@ first message of a window           the window holds from here
 final cut of the window             its documents hold from there, the window no longer
 image, ledger row                   its document holds from here
 answer for a document               the document no longer (covered at least what is held)
-
-One record can give several messages, which then carry the same marks; done therefore stays at the marks
-*before* the first message that carries them, until a message with greater ones has come.
+another run                         the documents still hold; the windows come again
 """
 
 from typing import NamedTuple
@@ -28,26 +26,26 @@ class _Held(NamedTuple):
 
 
 class Progress:
-    """The holds of one security in one run."""
+    """The holds of one security."""
 
     def __init__(self) -> None:
-        self._marks: Marks = {}
         self._before: Marks = {}
+        """Of the message before the one that is looked at."""
+        self._marks: Marks = {}
         self._windows: dict[WindowKey, Marks] = {}
         self._documents: dict[str, _Held] = {}
 
+    def begin(self, marks: Marks) -> None:
+        """Start another run, at *marks*."""
+        self._before, self._marks, self._windows = {}, marks, {}
+
     def seen(self, marks: Marks) -> None:
         """Take the marks of the message that is now looked at."""
-        for line, position in marks.items():
-            known = self._marks.get(line)
-            if position != known:
-                if known is not None:
-                    self._before[line] = known
-                self._marks[line] = position
+        self._before, self._marks = self._marks, marks
 
     def open_window(self, window: WindowKey) -> None:
         """Hold from this message on until the window's documents are stored."""
-        self._windows.setdefault(window, dict(self._before))
+        self._windows.setdefault(window, self._before)
 
     def close_window(self, window: WindowKey, documents: dict[str, int]) -> None:
         """Let go of *window*; *documents* (id: covered) hold in its place."""
@@ -57,7 +55,7 @@ class Progress:
 
     def hold_document(self, document: str, covered: int) -> None:
         """Hold from this message on until *document* is stored, or a version that covers more."""
-        self._hold(document, covered, dict(self._before))
+        self._hold(document, covered, self._before)
 
     def _hold(self, document: str, covered: int, before: Marks) -> None:
         held = self._documents.get(document)
@@ -73,7 +71,7 @@ class Progress:
 
     def done(self) -> Marks:
         """Return per line the position before which all is stored for good; a line unsaid: unknown."""
-        done = dict(self._before)
+        done = dict(self._marks)
         for before in (*self._windows.values(), *(held.before for held in self._documents.values())):
             done = {line: min(done[line], before[line]) for line in done if line in before}
         return done
