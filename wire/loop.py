@@ -66,6 +66,8 @@ class Loop:
         self._idles: list[Callable[[], bool | None]] = []
         self._posted: deque[Callable[[], object]] = deque()
         self._stopping = False
+        self._signals: dict[signal.Signals, Any] = {}
+        self._wakeup = -1
         self._woken, self._waker = sockets.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -134,18 +136,24 @@ class Loop:
         self._stopping = True
         self._nudge()
 
+    def catch_signals(self) -> None:
+        """Let SIGTERM and SIGINT stop the loop from now on, even before it runs (main thread only)."""
+        if self._signals or threading.current_thread() is not threading.main_thread():
+            return
+        self._wakeup = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._signals[number] = signal.signal(number, lambda *_: self.stop())
+
     def run(self) -> None:
-        """Turn until stopped; SIGTERM and SIGINT stop it (in the main thread)."""
-        restore = self._catch_signals()
+        """Turn until stopped."""
+        self.catch_signals()
         again = False
-        try:
-            while not self._stopping:
-                again = self._turn(0 if again else self._wait_ms())
-        finally:
-            restore()
+        while not self._stopping:
+            again = self._turn(0 if again else self._wait_ms())
 
     def close(self) -> None:
-        """Close all sockets, each waiting for its last messages as long as it lingers: LINGER_MS unless told."""
+        """Close all sockets, waiting for their last messages: LINGER_MS where a socket has no own linger."""
+        self._restore_signals()
         self.context.destroy()
         self._woken.close()
         self._waker.close()
@@ -205,15 +213,9 @@ class Loop:
         for _ in range(len(self._posted)):
             self._posted.popleft()()
 
-    def _catch_signals(self) -> Callable[[], None]:
-        if threading.current_thread() is not threading.main_thread():
-            return lambda: None
-        wakeup = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        before = {s: signal.signal(s, lambda *_: self.stop()) for s in (signal.SIGTERM, signal.SIGINT)}
-
-        def restore() -> None:
-            signal.set_wakeup_fd(wakeup)
-            for number, action in before.items():
-                signal.signal(number, action)
-
-        return restore
+    def _restore_signals(self) -> None:
+        if self._signals:
+            signal.set_wakeup_fd(self._wakeup)
+        for number, action in self._signals.items():
+            signal.signal(number, action)
+        self._signals.clear()

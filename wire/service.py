@@ -169,6 +169,7 @@ def _run(kind: str, build: Callable[[Loop, Settings, Endpoints, Any], Service], 
         _settle(name)
         endpoints = Endpoints(settings)
         loop = Loop()
+        loop.catch_signals()
         try:
             service = build(loop, settings, endpoints, instance)
             log.info("event=started pid=%d", os.getpid())

@@ -18,7 +18,8 @@ def loop() -> Iterator[Loop]:
     made = Loop()
     made.once(20, lambda: pytest.fail("the loop was not stopped"))
     yield made
-    made.close()
+    if not made.context.closed:
+        made.close()
 
 
 def test_messages_arrive_in_order(loop: Loop) -> None:
@@ -95,7 +96,14 @@ def test_a_signal_ends_it_at_once(loop: Loop, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     loop.once(0, lambda: os.kill(os.getpid(), number))
     loop.run()
+    loop.close()
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_before_it_runs_is_not_lost(loop: Loop) -> None:
+    loop.catch_signals()
+    os.kill(os.getpid(), signal.SIGTERM)
+    loop.run()
 
 
 def test_a_socket_that_is_off_is_not_called_and_a_writable_one_is(loop: Loop) -> None:
