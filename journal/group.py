@@ -28,7 +28,7 @@ number ``first + i``; so a reader takes its own buckets as a few slices and leav
 
 import struct
 from bisect import bisect_right
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import accumulate, pairwise, repeat
@@ -148,10 +148,14 @@ class Group(msgspec.Struct, frozen=True):
             records += self._slice(start, end)
         return records
 
-    def _spans(self, buckets: Container[int]) -> Iterator[tuple[int, int]]:
-        for bucket, span in zip(self._buckets, pairwise((0, *self._bucket_ends)), strict=True):
+    def _spans(self, buckets: Container[int]) -> list[tuple[int, int]]:
+        """Return the (start, end) of *buckets*, neighbours as one, for each slice has a cost of its own."""
+        spans: list[tuple[int, int]] = []
+        for bucket, (start, end) in zip(self._buckets, pairwise((0, *self._bucket_ends)), strict=True):
             if bucket in buckets or bucket == EVERY_BUCKET:
-                yield span
+                joins = bool(spans) and spans[-1][1] == start
+                spans.append((spans.pop()[0] if joins else start, end))
+        return spans
 
     def _slice(self, start: int, end: int) -> list[Record]:
         count, data = end - start, self._data
