@@ -125,7 +125,7 @@ class Asking:
         if security is None or security.need is None:
             return said
         if answer.snapshot_id is None:
-            security.need.failed(now, until=self._bucket.closed_until())
+            security.need.failed(now)
             if answer.status == 200:
                 said.append(
                     Say("warning", f'event=bad_snapshot security={security.name} reason="{answer.problem}"')

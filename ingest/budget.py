@@ -64,7 +64,3 @@ class Bucket:
             wait = int(retry_after_s * NS_PER_SECOND)
         self._closed_until = max(self._closed_until, now + wait)
         return self._closed_until
-
-    def closed_until(self) -> int:
-        """Return the time before which nothing may be asked."""
-        return self._closed_until

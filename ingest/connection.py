@@ -141,8 +141,16 @@ def _goodbye(payload: bytes) -> str:
     return f"closed by the venue: {code} {text}".rstrip()
 
 
-def dial(url: str, venue: Venue, done: Callable[[Connection | None, str], None]) -> None:
-    """Open a websocket to *url* in a thread, which calls *done* with it, or with None and the reason."""
+def dial(
+    url: str,
+    venue: Venue,
+    done: Callable[[Connection | None, str], None],
+    crash: Callable[[Exception], None],
+) -> None:
+    """Open a websocket to *url* in a thread, which calls *done* with it, or with None and the reason.
+
+    It calls *crash* with what nobody foresaw.
+    """
 
     def run() -> None:
         try:
@@ -157,6 +165,8 @@ def dial(url: str, venue: Venue, done: Callable[[Connection | None, str], None])
             connection = Connection(cast("socket.socket", opened.sock))
         except (websocket.WebSocketException, OSError, ValueError) as error:
             done(None, reason_of(error, venue, urlsplit(url).netloc))
+        except Exception as error:  # noqa: BLE001 handed to the loop, which raises it
+            crash(error)
         else:
             done(connection, "")
 

@@ -57,7 +57,7 @@ class Link:
         self.carried: set[str] = set()
         """Symbols that the venue confirmed."""
         self.delivered: set[str] = set()
-        """Symbols whose book or trades have come."""
+        """Symbols whose book has come."""
         self._venue = venue
         self._subscription = subscription
         self._pacer = Pacer(venue.CONTROL_GAP_NS)

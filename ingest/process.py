@@ -22,7 +22,7 @@ from ingest.actions import Action, Ask, Dial, Hang, Record, Remember, Say, Send
 from ingest.connection import Connection, Lost, dial
 from ingest.disk import Disk
 from ingest.framing import Opcode
-from ingest.recorder import Recorder
+from ingest.recorder import Recorder, raising
 from ingest.rest import Fetched, Rest
 from ingest.retention import Retention
 from ingest.roster import load_roster, save_roster
@@ -47,6 +47,9 @@ TURN_SECONDS = 0.05
 
 MOST_NEEDED = 4 * BUCKETS
 """Words of maintainers in the queue: the newest of each bucket is all that matters."""
+
+MOST_RECONNECT_MS = 2000
+"""Between tries to reach a maintainer that is not there: there are 64 endpoints to try."""
 
 GARBAGE_LINE_NS = 10 * NS_PER_SECOND
 """Frames that cannot be routed are all journalled; one in this time is worth a line."""
@@ -83,7 +86,7 @@ class Ingester:
             linger_ms=settings.publish_linger_ms,
             sync_ms=settings.journal_sync_ms,
         )
-        self._rest = Rest(self._urls[1], self._venue, self._feed, self._fetched)
+        self._rest = Rest(self._urls[1], self._venue, self._feed, self._fetched, self._crash)
         self._session = Session(
             self._venue,
             subscription,
@@ -105,6 +108,7 @@ class Ingester:
     def _listen(self, endpoints: Endpoints) -> None:
         loop = self._loop
         self._needed = loop.socket(zmq.SUB, high_water=MOST_NEEDED)
+        self._needed.setsockopt(zmq.RECONNECT_IVL_MAX, MOST_RECONNECT_MS)
         self._needed.subscribe(b"")
         for bucket in range(BUCKETS):
             self._needed.connect(endpoints.needed(bucket))
@@ -243,7 +247,7 @@ class Ingester:
         def done(connection: Connection | None, reason: str) -> None:
             self._loop.post(lambda: self._dialed(number, connection, reason))
 
-        dial(self._urls[0], self._venue, done)
+        dial(self._urls[0], self._venue, done, self._crash)
 
     def _dialed(self, number: int, connection: Connection | None, reason: str) -> None:
         now = time.monotonic_ns()
@@ -267,26 +271,37 @@ class Ingester:
             self._loop.off(connection.fileno())
             connection.close()
 
+    def _crash(self, error: Exception) -> None:
+        """End the process for a fault in one of its threads, which call this."""
+        self._loop.post(raising(error))
+
     def _fetched(self, fetched: Fetched) -> None:
         """Called in the REST thread."""
         self._loop.post(lambda: self._answered(fetched))
 
     def _answered(self, fetched: Fetched) -> None:
+        """Journal the answer, and let the session act on it.
+
+        What the venue says of a new symbol leads to its ``add``, which is journalled first: a
+        maintainer knows a security from its ``add`` on.  Nothing leaves the process before the body is.
+        """
+        now = time.monotonic_ns()
+        if fetched.ask.what == "instrument":
+            self._session.answered(fetched.ask, fetched.answer, now)
+            self._act()
+            self._journal(fetched)
+        else:
+            self._journal(fetched)
+            self._session.answered(fetched.ask, fetched.answer, now)
+            self._act()
+
+    def _journal(self, fetched: Fetched) -> None:
         ask, answer = fetched.ask, fetched.answer
         if answer.status:
-            body = RestBody(
-                ask.what,
-                ask.cause,
-                answer.status,
-                fetched.asked_ns,
-                ask.request.path,
-                ask.levels,
-                answer.body,
-            )
             security = ask.securities[0] if len(ask.securities) == 1 else EVERY_SECURITY
+            path, asked_ns = ask.request.path, fetched.asked_ns
+            body = RestBody(ask.what, ask.cause, answer.status, asked_ns, path, ask.levels, answer.body)
             self._recorder.record(Kind.REST, security, 0, body, fetched.received_ns)
-        self._session.answered(ask, answer, time.monotonic_ns())
-        self._act()
 
     # --- control, maintainers, time ------------------------------------------------------
 

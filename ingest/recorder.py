@@ -7,6 +7,7 @@ the open group and is a group of its own.  The disk is synced in a thread, at mo
 
 import threading
 import time
+from collections.abc import Callable
 
 import zmq
 
@@ -114,7 +115,7 @@ class Recorder:
             try:
                 position = self._writer.sync()
             except DiskRefused as error:
-                self._loop.post(_raises(error))
+                self._loop.post(raising(error))
                 return
             self._loop.post(lambda at=position: self._say_synced(at))  # type: ignore[misc]
             self._stopped.wait(max(0.0, self._sync_s - (time.monotonic() - started)))
@@ -123,7 +124,9 @@ class Recorder:
         self._publisher.send(SYNCED + pack(Synced(self._writer.line, position)), zmq.NOBLOCK)
 
 
-def _raises(error: Exception):  # type: ignore[no-untyped-def]
+def raising(error: Exception) -> Callable[[], None]:
+    """Return a callback that raises *error*: how a thread ends the process by way of the loop."""
+
     def fail() -> None:
         raise error
 

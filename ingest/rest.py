@@ -43,11 +43,20 @@ class Fetched(NamedTuple):
 class Rest:
     """The thread and its queue, which holds at most the ``MOST_ASKED`` that the session lets out."""
 
-    def __init__(self, base: str, venue: Venue, feed: str, done: Callable[[Fetched], None]) -> None:
+    def __init__(
+        self,
+        base: str,
+        venue: Venue,
+        feed: str,
+        done: Callable[[Fetched], None],
+        crash: Callable[[Exception], None],
+    ) -> None:
+        """Start the thread, which calls *done* with each answer and *crash* with what nobody foresaw."""
         self._base = base
         self._venue = venue
         self._feed = feed
         self._done = done
+        self._crash = crash
         self._asks: queue.Queue[Ask] = queue.Queue(MOST_ASKED)
         self._pool = _pool(base)
         threading.Thread(target=self._work, name="rest", daemon=True).start()
@@ -57,11 +66,14 @@ class Rest:
         self._asks.put_nowait(ask)
 
     def _work(self) -> None:
-        while True:
-            ask = self._asks.get()
-            asked_ns = time.time_ns()
-            answer = self._fetch(ask)
-            self._done(Fetched(ask, answer, asked_ns, time.time_ns()))
+        try:
+            while True:
+                ask = self._asks.get()
+                asked_ns = time.time_ns()
+                answer = self._fetch(ask)
+                self._done(Fetched(ask, answer, asked_ns, time.time_ns()))
+        except Exception as error:  # noqa: BLE001 handed to the loop, which raises it
+            self._crash(error)
 
     def _fetch(self, ask: Ask) -> Answer:
         try:

@@ -146,7 +146,7 @@ class Session:
             self._command("add", security)
             shard = next((s for s in self._shards if len(s.symbols) < most), None)
             if shard is None:
-                shard = Shard(self._new_link, self._rng, self._rotate_ns)
+                shard = Shard(self._new_link, self._overlap, self._rng, self._rotate_ns)
                 self._shards.append(shard)
             shard.symbols[security.symbol] = None
 
@@ -215,12 +215,12 @@ class Session:
             self._control(link, payload, now)
             return
         security = self._by_symbol.get(route.symbol)
-        if security is None:
+        if security is None or route.kind not in ("book", "snapshot"):
             return
         if link.frame(route.symbol):
             self._carried(security, link, now)
         first, last = route.first_id, route.last_id
-        if security.need is None or route.kind != "book" or first is None or last is None:
+        if security.need is None or first is None or last is None:
             return
         settled = security.need.settled
         if not security.need.update(number, first, last, now) and settled:
@@ -273,6 +273,10 @@ class Session:
                 security.need.closed(link.number)
             if not any(symbol in other.carried for other in others):
                 security.orphaned(reason)
+
+    def _overlap(self, symbol: str, old: int, new: int) -> bool:
+        security = self._by_symbol.get(symbol)
+        return security is None or security.need is None or security.need.overlap(old, new)
 
     def _new_link(self, now: int) -> Link:
         self._connections += 1
@@ -349,6 +353,7 @@ class Session:
         return {
             "securities": {s.name: self._shown(s) for s in self._securities.values()},
             "connections": connections,
+            "connections_dialed": self._connections,
             "connection_problem": self._paused or "; ".join(sorted(problems)),
             "rest_problem": self._asking.problem,
             "state": "paused" if self._paused else "live",

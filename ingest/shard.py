@@ -4,7 +4,7 @@ links          event                                            what happens
 none           something to record, back-off over               dial
 none           dial failed                                      back-off, one log line per new reason
 one, open      24 h near, venue asks for it, ``reset``          dial a second one (make before break)
-two            the new one has delivered all the old one has    the old one is closed, ``rotation``
+two            the new one goes on from the old, or 5 s are over the old one is closed, ``rotation``
 two            either is lost                                   the other goes on
 one            lost                                             back-off, dial
 any            nothing to record, or the line is paused         closed
@@ -43,7 +43,14 @@ class Step(NamedTuple):
 class Shard:
     """Times are monotonic nanoseconds."""
 
-    def __init__(self, new_link: Callable[[int], Link], rng: Random, rotate_ns: int) -> None:
+    def __init__(
+        self,
+        new_link: Callable[[int], Link],
+        overlap: Callable[[str, int, int], bool],
+        rng: Random,
+        rotate_ns: int,
+    ) -> None:
+        """*overlap* says of a symbol whether one connection goes on from another without a hole."""
         self.links: list[Link] = []
         """The oldest first."""
         self.symbols: dict[str, None] = {}
@@ -51,6 +58,7 @@ class Shard:
         self.problem = ""
         """Why it is not connected, or ``""``."""
         self._new_link = new_link
+        self._overlap = overlap
         self._backoff = Backoff(FIRST_WAIT_NS, LONGEST_WAIT_NS, rng)
         self._dial_at = 0
         self._rotate_ns = rotate_ns
@@ -105,10 +113,13 @@ class Shard:
         return Step(dial=link)
 
     def _relieved(self, newest: Link, now: int) -> bool:
-        """Whether the newest link delivers what the oldest did."""
+        """Whether the newest link delivers what the oldest did, from before the oldest's end on."""
         oldest = self.links[0]
         if not newest.carried.issuperset(oldest.carried & self.symbols.keys()):
             return False
-        if newest.delivered.issuperset(oldest.delivered & newest.carried):
+        if now - newest.since >= OVERLAP_NS:
             return True
-        return now - newest.since >= OVERLAP_NS
+        shared = oldest.delivered & newest.carried
+        return newest.delivered >= shared and all(
+            self._overlap(symbol, oldest.number, newest.number) for symbol in shared
+        )

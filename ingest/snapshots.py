@@ -139,6 +139,11 @@ class Need:
         self._orphaned = True
         self._need("connection")
 
+    def overlap(self, old: int, new: int) -> bool:
+        """Say whether connection *new* goes on from connection *old* without a hole."""
+        before, after = self._chains.get(old), self._chains.get(new)
+        return before is None or (after is not None and after.first <= before.last + 1)
+
     def wish(self, cause: str, now: int) -> None:
         """A command or a maintainer asks for a fresh snapshot; one on its way serves."""
         if self.settled and (cause != "wish" or now - self.asked_at >= WISH_GAP_NS):
@@ -181,14 +186,14 @@ class Need:
             self._widening = True
         return True
 
-    def failed(self, now: int, *, until: int = 0) -> None:
-        """The request brought nothing usable; try again later, not before *until*."""
+    def failed(self, now: int) -> None:
+        """The request brought nothing usable; try again later, the later the more often it happens."""
         if self.state is not State.ASKED:
             return
         wait = min(self._depth.gap_ns << min(self._failures, 16), LONGEST_WAIT_NS)
         self._failures += 1
         self.state = State.NEEDED
-        self._not_before = max(now + wait, until)
+        self._not_before = now + wait
 
     def _need(self, cause: str) -> None:
         if self.state is not State.ASKED:

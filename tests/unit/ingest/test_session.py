@@ -356,3 +356,12 @@ def check_commands(world: World) -> None:
             opened.remove(connection)
         elif what == "update":
             assert connection in opened
+
+
+def test_a_subscription_that_is_always_refused_is_tried_ever_more_seldom() -> None:
+    world = World()
+    world.refuses = "ETHUSDT"
+    world.desire(wanted("ETHUSDT"))
+    world.run(120)
+    tries = [s.at for s in world.sent if s.kind == "text"]
+    assert 4 <= len(tries) <= 7
