@@ -7,6 +7,7 @@ Whoever has the key can compute both, so each side knows the other's public key:
 that one client key, the client talks to that one server.  Nothing secret ever crosses the network.
 """
 
+import functools
 import hashlib
 import threading
 from typing import NamedTuple
@@ -40,8 +41,9 @@ class Keys(NamedTuple):
     client: KeyPair
 
 
+@functools.lru_cache(maxsize=4)
 def derive(key: str) -> Keys:
-    """Return the key pairs that belong to *key* (0.1 s of CPU a side, both at once)."""
+    """Return the key pairs that belong to *key* (0.1 s of CPU a side, both at once, once a process)."""
     pairs: dict[str, KeyPair] = {}
 
     def work(side: str) -> None:
