@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -11,6 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xmlrpc.client import ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
 
 from tests.simulator.process import Simulator
 from wire.endpoints import runtime_folder
@@ -74,14 +76,7 @@ class Logger:
         return self.process.wait(seconds)
 
     def obl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [BIN / "obl", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        return run([BIN / "obl", *arguments], self.environment)
 
     def answer(self, *arguments: str) -> Any:
         """Return the one JSON object that a command prints."""
@@ -108,16 +103,12 @@ class Logger:
 
     def pids(self) -> dict[str, int]:
         """Return the pid of each program that supervisord says is running."""
-        runtime = runtime_folder(self.folder / "data")
-        command: list[str | Path] = [
-            BIN / "supervisorctl",
-            "-s",
-            f"unix://{runtime}/supervisor.sock",
-            "status",
-        ]
-        done = run(command, self.environment)
-        rows = re.findall(r"^(?:\S+:)?(\S+) +RUNNING +pid (\d+)", done.stdout, re.MULTILINE)
-        return {name: int(pid) for name, pid in rows}
+        transport = SupervisorTransport(
+            None, None, f"unix://{runtime_folder(self.folder / 'data')}/supervisor.sock"
+        )
+        with ServerProxy("http://127.0.0.1", transport=transport) as supervisor:
+            rows: Any = supervisor.supervisor.getAllProcessInfo()
+        return {row["name"]: row["pid"] for row in rows if row["statename"] == "RUNNING"}
 
     def output(self) -> str:
         return (self.folder / "supervisor-output.txt").read_text()
