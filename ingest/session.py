@@ -40,6 +40,9 @@ NS_PER_SECOND = 1_000_000_000
 CONFIRM_NS = 3 * NS_PER_SECOND
 """Recording does not wait longer for the REST interface to confirm a symbol."""
 
+MOST_NAMED = 10
+"""Securities that a line of the log names."""
+
 
 class Session:
     """One line.  Every method may add actions; ``take`` returns them in order."""
@@ -218,7 +221,7 @@ class Session:
         if security is None or route.kind not in ("book", "snapshot"):
             return
         if link.frame(route.symbol):
-            self._carried(security, link, now)
+            self._carried([route.symbol], link, now)
         first, last = route.first_id, route.last_id
         if security.need is None or first is None or last is None:
             return
@@ -234,9 +237,7 @@ class Session:
             return
         match control:
             case Ack():
-                for symbol in link.acked(control.id):
-                    if (security := self._by_symbol.get(symbol)) is not None:
-                        self._carried(security, link, now)
+                self._carried(link.acked(control.id), link, now)
             case Refused():
                 self._refused(link, control, now)
             case Reconnect():
@@ -254,11 +255,17 @@ class Session:
             if security is not None and security.refuse(refused.text, now):
                 self._say("error", f'event=refused security={security.name} reason="{refused.text}"')
 
-    def _carried(self, security: Security, link: Link, now: int) -> None:
-        if security.carried():
-            self._say("info", f"event=subscribed security={security.name} connection={link.number}")
-        if security.need is not None:
-            security.need.subscribed(link.number, now)
+    def _carried(self, symbols: Sequence[str], link: Link, now: int) -> None:
+        """*link* carries *symbols* from now on."""
+        found = [self._by_symbol[symbol] for symbol in symbols if symbol in self._by_symbol]
+        news = [security.name for security in found if security.carried()]
+        for security in found:
+            if security.need is not None:
+                security.need.subscribed(link.number, now)
+        if news:
+            more = f" and {len(news) - MOST_NAMED} more" if len(news) > MOST_NAMED else ""
+            names = " ".join(news[:MOST_NAMED]) + more
+            self._say("info", f'event=subscribed connection={link.number} securities="{names}"')
 
     def _closed(self, link: Link, reason: str) -> None:
         """Journal that *link* is closed and see what it carried."""
