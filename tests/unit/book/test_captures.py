@@ -87,7 +87,7 @@ def test_an_l3_security_with_an_interval_policy_writes_the_changes_of_its_fold()
     assert of_type(said, Orders) == []
     changes = of_type(said, Changes)
     assert [i for m in changes for i in ints(m.last_ids)] == list(range(760636964, 760640754))
-    levels, scale = rebuilt(said)
+    levels = rebuilt(said)
     fold = made.securities["coinbase:BTC-USD"].book.book
     assert isinstance(fold, OrderFlow)
     assert levels == ({**fold.book.fold.bids.sizes}, {**fold.book.fold.asks.sizes})
@@ -95,7 +95,7 @@ def test_an_l3_security_with_an_interval_policy_writes_the_changes_of_its_fold()
     assert fold.hash() == fold.book.fold.hash_from_scratch()
 
 
-def rebuilt(said: list[RunMessage]) -> tuple[tuple[dict[int, int], dict[int, int]], int]:
+def rebuilt(said: list[RunMessage]) -> tuple[dict[int, int], dict[int, int]]:
     """Return the book that a reader makes of the first image and all changes after it (one scale)."""
     image = of_type(said, Image)[0]
     prices, sizes = ints(image.prices), ints(image.sizes)
@@ -114,7 +114,7 @@ def rebuilt(said: list[RunMessage]) -> tuple[tuple[dict[int, int], dict[int, int
                             sides[side][price] = size
                         else:
                             sides[side].pop(price, None)
-    return sides, image.price_scale
+    return sides
 
 
 def test_the_binance_best_prices_are_bookticker_s_at_every_update_id_both_have() -> None:
@@ -154,7 +154,7 @@ def test_a_reader_of_the_changes_has_the_book_and_its_hash() -> None:
     made, said = whole(ETH_2024, "ETHUSDT")
     book = made.securities["binance:ETHUSDT"].book.book
     assert isinstance(book, Depth)
-    assert rebuilt(said)[0] == (book.levels.bids.sizes, book.levels.asks.sizes)
+    assert rebuilt(said) == (book.levels.bids.sizes, book.levels.asks.sizes)
     assert book.hash() == book.levels.hash_from_scratch()
 
 
