@@ -8,6 +8,8 @@ beyond ``HEAP_SLACK`` times the book.
 
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import compress, repeat
+from operator import not_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,26 +38,27 @@ class Ladder:
         self._build_heap()
 
     def apply(self, prices: Sequence[int], sizes: Sequence[int]) -> list[int]:
-        """Set the sizes of levels in order; return what each was before."""
+        """Set the sizes of levels, each price named once; return what each was before.
+
+        The loops are C's (``map``, ``update``, ``compress``): this is the hottest code of a worker.
+        """
         levels, heap, sign = self.sizes, self._heap, self.sign
-        olds: list[int] = []
-        note, size_at = olds.append, levels.get
-        for price, size in zip(prices, sizes, strict=True):
-            old = size_at(price, 0)
-            if size:
-                levels[price] = size
-                if not old:
-                    heappush(heap, sign * price)
-            elif old:
+        olds = list(map(levels.get, prices, repeat(0)))
+        levels.update(zip(prices, sizes, strict=True))
+        if 0 in sizes:
+            for price in compress(prices, map(not_, sizes)):
                 del levels[price]
-            note(old)
+        if 0 in olds:
+            for price in compress(prices, map(not_, olds)):
+                if price in levels:
+                    heappush(heap, sign * price)
         if len(heap) > HEAP_LEAST and len(heap) > HEAP_SLACK * len(levels):
             self._build_heap()
         return olds
 
     def undo(self, prices: Sequence[int], olds: Sequence[int]) -> None:
         """Take back an ``apply`` of *prices* that returned *olds*."""
-        self.apply(prices[::-1], olds[::-1])
+        self.apply(prices, olds)
 
     def best(self) -> int | None:
         """Return the best price, None when the side is empty."""

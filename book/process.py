@@ -131,8 +131,9 @@ class BookService:
                 except BadMessage as error:
                     log.error('event=bad_subscribe reason="%s"', error)
                     continue
-                ours = isinstance(message, Subscribe) and message.bucket in self._buckets
-                if ours and self._queues.subscribed(message):
+                if not isinstance(message, Subscribe) or message.bucket not in self._buckets:
+                    continue
+                if self._queues.subscribed(message):
                     new.add(message.bucket)
         if new:
             self._rewind(new)

@@ -29,7 +29,7 @@ from bisect import bisect_left
 from typing import Any, NamedTuple
 
 from venue.api import DepthUpdate, OrderEvent
-from wire.names import epoch_of
+from wire.names import POSITION_BITS, epoch_of
 
 BUFFERED_UPDATES = 100_000
 """Kept while a security waits for its snapshot: 15 minutes of a busy L3 feed, 40 MB; then the oldest go."""
@@ -223,9 +223,12 @@ class Sync:
         self._kept = [Update(*update) for update in state["kept"]]
 
     def _reach(self, update: Update) -> None:
-        self.last_id = update.last_id
-        self._source = (epoch_of(update.position), update.connection)
-        self.connections.brought(update.connection, update.last_id)
+        _, last_id, position, _, _, connection, _, _ = update
+        self.last_id = last_id
+        self._source = (position >> POSITION_BITS, connection)
+        reached = self.connections.reached
+        if last_id > reached.get(connection, -1):
+            reached[connection] = last_id
 
     def _keep(self, update: Update) -> None:
         bare = update._replace(decoded=None)
