@@ -1,8 +1,8 @@
 """Finds the blocks of a security, by ranges of ``start`` that are bounded on both sides.
 
-Never "the newest before T": the embedded server sorts for that in memory.  A search goes from T in steps that
-double until one holds a block, then halves that step towards T; each question is answered by the index
-(security, start).  Headers come without the columns.
+Never "the newest before T": the embedded server sorts for that in memory.  A search takes the headers near T
+first, for there the block mostly is.  Else it goes on from there in steps that double until one holds a
+block, and halves that step towards T.  Every question is answered by the index (security, start).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +19,12 @@ BOOK_KINDS = ("changes", "orders")
 TRADE_KINDS = ("trades",)
 
 LAST_NS = 2**63 - 1
+NEAR = 16
+"""Windows whose headers are asked for before anything is known: 5 kB."""
 HEADERS_AT_ONCE = 500
-"""Windows whose headers are asked for together: 100 kB."""
+"""Windows whose headers are asked for together: 150 kB."""
+BODIES_AT_ONCE = 32
+"""Windows that are asked for together: a few MB of the busiest security."""
 _HEADERS = {"body": 0, "receipts": 0}
 _HOUR_NS = 3600 * NS_PER_S
 
@@ -60,14 +64,14 @@ class Blocks:
         self._database = database
         self.window_ns = window_ns
 
-    def window(self, security: str, kinds: Sequence[str], start_ns: int) -> list[Block]:
-        """Return the parts of the window that starts at *start_ns*, in order."""
-        return self._headers(security, kinds, start_ns, start_ns + 1)
-
     def before(self, security: str, kinds: Sequence[str], end_ns: int) -> list[Block]:
         """Return the parts of the newest window that starts before *end_ns*; none where there is none."""
-        step, high = self.window_ns, end_ns
-        while high > 0:
+        step = NEAR * self.window_ns
+        high = max(0, end_ns - step)
+        near = self._headers(security, kinds, high, end_ns)
+        if near:
+            return _window_of(near, -1)
+        while self._any(security, kinds, 0, high):
             low = max(0, high - step)
             if self._any(security, kinds, low, high):
                 return self._newest(security, kinds, low, high)
@@ -76,8 +80,12 @@ class Blocks:
 
     def after(self, security: str, kinds: Sequence[str], start_ns: int) -> list[Block]:
         """Return the parts of the oldest window that starts at *start_ns* or later, if there is one."""
-        step, low = self.window_ns, start_ns
-        while low < LAST_NS:
+        step = NEAR * self.window_ns
+        low = min(LAST_NS, start_ns + step)
+        near = self._headers(security, kinds, start_ns, low)
+        if near:
+            return _window_of(near, 0)
+        while self._any(security, kinds, low, LAST_NS):
             high = min(LAST_NS, low + step)
             if self._any(security, kinds, low, high):
                 return self._oldest(security, kinds, low, high)
@@ -100,10 +108,25 @@ class Blocks:
             end = min(high_ns, low_ns + step)
             found = self._headers(security, kinds, low_ns, end)
             yield from found
-            low_ns = end
-            if not found and low_ns < high_ns:  # a pause may be years long
-                ahead = self.after(security, kinds, low_ns)
-                low_ns = ahead[0].start_ns if ahead else high_ns
+            low_ns = end if found else self._next(security, kinds, end, high_ns)
+
+    def stored(
+        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, receipts: bool
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield (kind, document) of the windows that start in ``[low_ns, high_ns)``, in order."""
+        left_out = None if receipts else {"receipts": 0}
+        step = BODIES_AT_ONCE * self.window_ns
+        while low_ns < high_ns:
+            end = min(high_ns, low_ns + step)
+            asked = _range(security, low_ns, end)
+            found = [
+                (header(kind, each), kind, each)
+                for kind in kinds
+                for each in self._collection(kind).find(asked, left_out)
+            ]
+            found.sort(key=lambda triple: _order(triple[0]))
+            yield from ((kind, each) for _, kind, each in found)
+            low_ns = end if found else self._next(security, kinds, end, high_ns)
 
     def document(self, block: Block, security: str) -> dict[str, Any]:
         """Return the whole document of *block*.
@@ -138,6 +161,11 @@ class Blocks:
     def _collection(self, name: str) -> Any:
         return self._database.get_collection(name, codec_options=READING)
 
+    def _next(self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int) -> int:
+        """Return where to go on at or after *low_ns*: a pause may be years long."""
+        ahead = self.after(security, kinds, low_ns) if low_ns < high_ns else []
+        return ahead[0].start_ns if ahead else high_ns
+
     def _any(self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int) -> bool:
         asked = _range(security, low_ns, high_ns)
         return low_ns < high_ns and any(
@@ -145,7 +173,7 @@ class Blocks:
         )
 
     def _newest(self, security: str, kinds: Sequence[str], low: int, high: int) -> list[Block]:
-        while high - low > self.window_ns * HEADERS_AT_ONCE:
+        while high - low > self.window_ns * NEAR:
             middle = (low + high) // 2
             if self._any(security, kinds, middle, high):
                 low = middle
@@ -154,7 +182,7 @@ class Blocks:
         return _window_of(self._headers(security, kinds, low, high), -1)
 
     def _oldest(self, security: str, kinds: Sequence[str], low: int, high: int) -> list[Block]:
-        while high - low > self.window_ns * HEADERS_AT_ONCE:
+        while high - low > self.window_ns * NEAR:
             middle = (low + high) // 2
             if self._any(security, kinds, low, middle):
                 high = middle
@@ -167,7 +195,7 @@ class Blocks:
         found = [
             header(kind, stored) for kind in kinds for stored in self._collection(kind).find(asked, _HEADERS)
         ]
-        return sorted(found, key=lambda block: (block.start_ns, block.last_effective_ns, block.part))
+        return sorted(found, key=_order)
 
 
 def header(kind: str, stored: Mapping[str, Any]) -> Block:
@@ -199,6 +227,10 @@ def header(kind: str, stored: Mapping[str, Any]) -> Block:
 
 def _chain(first_id: int, last_id: int, image_id: int | None, mark: bytes) -> Chain:
     return Chain(first_id, last_id, image_id, bytes(mark))
+
+
+def _order(block: Block) -> tuple[int, int, int]:
+    return block.start_ns, block.last_effective_ns, block.part
 
 
 def _window_of(blocks: list[Block], place: int) -> list[Block]:

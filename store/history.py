@@ -38,7 +38,7 @@ from store.answers import (
     Span,
     Trades,
 )
-from store.blocks import BOOK_KINDS, LAST_NS, Block, Blocks
+from store.blocks import BOOK_KINDS, LAST_NS, Block, Blocks, header
 from store.connection import address, connect, where
 from store.coverage import spans
 from store.documents import NS_PER_S, READING, date_ns
@@ -129,8 +129,9 @@ class Archive:
             UnknownSecurity, NotStored, InHole, Damaged: see store.unreadable.
         """
         security, time_ns = parse_security(security), moment(time)
-        newest = self.newest_book(security)
-        found = self.fold_at(security, newest if time_ns is None else time_ns, gaps, verify=verify)
+        if time_ns is None:
+            time_ns = self.newest_book(security)
+        found = self.fold_at(security, time_ns, gaps, verify=verify)
         return None if found is None else found.book(security)
 
     def newest_book(self, security: str) -> int:
@@ -152,9 +153,6 @@ class Archive:
         Raises:
             as ``book_at``.
         """
-        last_ns = self.newest_book(security)
-        if time_ns > last_ns:
-            raise NotStored(security, last_ns, "the last stored update is of")
         piece, following = self._at(security, time_ns)
         stale = self._is_hole(security, piece, following, gaps)
         if stale is None:
@@ -165,13 +163,18 @@ class Archive:
         """Return the piece that ends with the book's last update, and the one that follows it.
 
         Raises:
-            NotStored: every update is later.
+            NotStored: every update is later, or all are earlier.
         """
         blocks, following = self.blocks, None
         window = blocks.before(security, BOOK_KINDS, time_ns + 1)
-        if window:
-            later = blocks.after(security, BOOK_KINDS, window[0].start_ns + 1)
-            following = self.pieces(security, later[:1])[0] if later else None
+        start_ns = window[0].start_ns + 1 if window else 0
+        later = blocks.after(security, BOOK_KINDS, start_ns)
+        if not window and not later:
+            self.newest_book(security)  # (which says that there is none)
+        if window and not later and time_ns > window[-1].last_effective_ns:
+            raise NotStored(security, window[-1].last_effective_ns, "the last stored update is of")
+        if later:
+            following = self.pieces(security, later[:1])[0]
         while window:
             for piece in reversed(self.pieces(security, window)):
                 visible = piece.visible_until(time_ns)
@@ -180,9 +183,8 @@ class Archive:
                     return visible, rest if len(rest) else following
                 following = piece
             window = blocks.before(security, BOOK_KINDS, window[0].start_ns)
-        if following is None:
-            following = self.pieces(security, blocks.after(security, BOOK_KINDS, 0)[:1])[0]
-        raise NotStored(security, int(following.visible_ns[0]), "the first stored book is of")
+        first_ns = int(following.visible_ns[0]) if following is not None else 0
+        raise NotStored(security, first_ns, "the first stored book is of")
 
     def pieces(self, security: str, window: Sequence[Block]) -> list[Piece]:
         """Return the pieces of the blocks of *window*, without receive times."""
@@ -231,13 +233,15 @@ class Archive:
     def _from_image(self, security: str, image: dict[str, Any], last: Piece) -> Iterator[Piece]:
         """Yield the pieces from the image's window to *last*, which is cut already."""
         low_ns, high_ns = date_ns(image["start"]), last.block.start_ns
-        for found in self.blocks.between(security, BOOK_KINDS, low_ns, high_ns + 1):
+        blocks = self.blocks.stored(security, BOOK_KINDS, low_ns, high_ns + 1, receipts=False)
+        for kind, stored in blocks:
+            found = header(kind, stored)
             if found.id == last.block.id:
                 earlier = [chain for chain in found.chains if chain.last_id < last.chain.first_id]
-                yield from self.pieces(security, [found])[: len(earlier)]
+                yield from pieces_of(kind, stored, receipts=False)[: len(earlier)]
                 break
             if found.has_ids == last.block.has_ids and found.chains[-1].last_id > image["update_id"]:
-                yield from self.pieces(security, [found])
+                yield from pieces_of(kind, stored, receipts=False)
         yield last
 
     # --- what happened between two moments ---------------------------------------------------

@@ -87,8 +87,8 @@ def walk(
     Raises:
         Damaged: a block contradicts itself.
     """
-    for found in blocks.between(security, kinds, low_ns, high_ns):
-        for piece in pieces_of(found.kind, blocks.document(found, security), receipts=receipts):
+    for kind, stored in blocks.stored(security, kinds, low_ns, high_ns, receipts=receipts):
+        for piece in pieces_of(kind, stored, receipts=receipts):
             end = End(piece.block, piece.chain)
             yield link(blocks, security, before, end), piece
             before = end
