@@ -128,7 +128,9 @@ class Conditioner:
             BadRun, window.BadCut: the maintainer broke its promise.
         """
         for message in messages:
-            security = self._securities.setdefault(message.security, _Security())
+            security = self._securities.get(message.security)
+            if security is None:
+                security = self._securities[message.security] = _Security()
             if isinstance(message, Begin):
                 if message.run > security.run:
                     security.begin(message)

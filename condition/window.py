@@ -6,7 +6,8 @@ provisional version and the final one divide alike.  A part's scales are the fin
 coarser row would not fit 64 bits in the finer scale, the finer row begins the next part.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,8 +122,7 @@ class Window:
         return blocks
 
     def _blocks(self, cut: Cut) -> list[Block]:
-        pieces = [_piece(message) for message in self._messages]
-        parts = _parts(pieces)
+        parts = _parts(_pieces(self._messages))
         return [self._block(cut, n, piece) for n, piece in enumerate(parts, 1)]
 
     def _block(self, cut: Cut, part: int, piece: _Piece) -> Block:
@@ -203,27 +203,35 @@ def _within(first: Int64s, last: Int64s, chains: list[Chain]) -> bool:
 # --- messages to pieces ----------------------------------------------------------------------
 
 
-def _int64s(data: bytes) -> Int64s:
-    return np.frombuffer(data, "<i8")
+def _scales(message: Rows) -> tuple[int, int, int]:
+    funds_scale = message.funds_scale if isinstance(message, Orders) else 0
+    return message.price_scale, message.size_scale, funds_scale
 
 
-def _piece(message: Rows) -> _Piece:
-    match message:
+def _pieces(messages: list[Rows]) -> list[_Piece]:
+    """Return the messages' rows; neighbours of one scale make one piece."""
+    return [_piece(scales, list(run)) for scales, run in groupby(messages, _scales)]
+
+
+def _piece(scales: tuple[int, int, int], messages: list[Rows]) -> _Piece:
+    def column(field: str, dtype: str) -> Any:
+        return np.frombuffer(b"".join([getattr(message, field) for message in messages]), dtype)
+
+    def int64s(names: Iterable[str]) -> Columns:
+        return {name: column(name, "<i8") for name in names}
+
+    match messages[0]:
         case Changes():
-            rows = {name: _int64s(getattr(message, name)) for name in _UPDATE_COLUMNS}
-            levels = {name: _int64s(getattr(message, name)) for name in _LEVEL_COLUMNS}
-            return _Piece((message.price_scale, message.size_scale, 0), rows, levels)
+            return _Piece(scales, int64s(_UPDATE_COLUMNS), int64s(_LEVEL_COLUMNS))
         case Orders():
-            events: Columns = {name: _int64s(getattr(message, name)) for name in _ORDER_COLUMNS}
-            for name, field in _BYTE_COLUMNS.items():
-                events[name] = np.frombuffer(getattr(message, field), np.uint8).astype(np.int64)
-            for name in _ID_COLUMNS:
-                events[name] = np.frombuffer(getattr(message, name), np.uint8).reshape(-1, ID_BYTES)
-            return _Piece((message.price_scale, message.size_scale, message.funds_scale), events, {})
+            rows = int64s(_ORDER_COLUMNS)
+            rows |= {name: column(field, "u1").astype(np.int64) for name, field in _BYTE_COLUMNS.items()}
+            rows |= {name: column(name, "u1").reshape(-1, ID_BYTES) for name in _ID_COLUMNS}
+            return _Piece(scales, rows, {})
         case Trades():
-            rows = {name: _int64s(getattr(message, name)) for name in _TRADE_COLUMNS}
-            rows["sides"] = np.frombuffer(message.sides_u1, np.uint8).astype(np.int64)
-            return _Piece((message.price_scale, message.size_scale, 0), rows, {})
+            rows = int64s(_TRADE_COLUMNS)
+            rows["sides"] = column("sides_u1", "u1").astype(np.int64)
+            return _Piece(scales, rows, {})
 
 
 def _level_counts(piece: _Piece) -> Int64s:
@@ -296,6 +304,8 @@ def _joinable(pieces: list[_Piece]) -> bool:
     """Say whether every value fits 64 bits in the finest scale of *pieces*."""
     scales = _finest(pieces)
     for piece in pieces:
+        if piece.scales == scales:
+            continue
         for name, values in (*piece.rows.items(), *piece.levels.items()):
             factor = _factor(name, piece, scales)
             if factor == 1 or not len(values):
@@ -308,6 +318,8 @@ def _joinable(pieces: list[_Piece]) -> bool:
 
 
 def _joined(pieces: list[_Piece]) -> _Piece:
+    if len(pieces) == 1:
+        return pieces[0]
     scales = _finest(pieces)
 
     def join(parts: list[Columns]) -> Columns:
