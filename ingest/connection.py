@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from ingest.framing import BadStream, Incoming, Opcode, Splitter
+from ingest.framing import Incoming, Opcode, Splitter
 from venue.api import Venue
 
 READ_BYTES = 256 * 1024
@@ -70,12 +70,13 @@ class Connection:
                     self._ended = "closed by the venue without a word"
                     break
                 found += self._splitter.feed(data)
+                if self._splitter.broken:
+                    self._ended = f"broken websocket protocol: {self._splitter.broken}"
+                    break
             else:
                 more = True
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
-        except BadStream as error:
-            self._ended = f"broken websocket protocol: {error}"
         except OSError as error:
             self._ended = f"connection broken: {error.strerror or error}"
         found = self._until_goodbye(found)

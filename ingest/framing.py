@@ -36,14 +36,16 @@ class Incoming(NamedTuple):
     payload: bytes
 
 
-class BadStream(ValueError):
-    """The peer broke the websocket protocol; the connection is of no use any more."""
+class _Bad(ValueError):
+    """A frame that RFC 6455 forbids, or a message over ``MOST_BYTES``."""
 
 
 class Splitter:
     """Holds the bytes of the message that is not whole yet, at most ``MOST_BYTES`` and a read."""
 
     def __init__(self) -> None:
+        self.broken = ""
+        """How the peer broke the protocol; nothing after that is of use."""
         self._wanted = 2
         self._parts: list[bytes] = []
         self._parts_size = 0
@@ -52,45 +54,50 @@ class Splitter:
         self._kept_size = 0
 
     def feed(self, data: bytes) -> list[Incoming]:
-        """Return the messages that *data* completes.
-
-        Raises:
-            BadStream: a frame that RFC 6455 forbids, or a message over ``MOST_BYTES``.
-        """
+        """Return the messages that *data* completes, up to where the peer broke the protocol."""
+        if self.broken:
+            return []
         self._kept.append(data)
         self._kept_size += len(data)
         if self._kept_size < self._wanted:
             return []
         buffer = b"".join(self._kept) if len(self._kept) > 1 else data
         out: list[Incoming] = []
-        start = self._split(buffer, out)
+        try:
+            start = self._split(buffer, out)
+        except _Bad as bad:
+            self.broken, start = str(bad), len(buffer)
         self._kept = [buffer[start:]] if start < len(buffer) else []
         self._kept_size = len(buffer) - start
         return out
 
     def _split(self, buffer: bytes, out: list[Incoming]) -> int:
-        """Append the messages of *buffer* to *out*; return where the unfinished frame starts."""
+        """Append the messages of *buffer* to *out*; return where the unfinished frame starts.
+
+        Raises:
+            _Bad: the peer broke the protocol; *out* has what came before.
+        """
         start, end = 0, len(buffer)
         while end - start >= 2:
             first, length = buffer[start], buffer[start + 1]
             body = start + 2
             if length >= 126:
                 if length > 127:
-                    raise BadStream("the server sent a masked frame")
+                    raise _Bad("the server sent a masked frame")
                 body += 2 if length == 126 else 8
                 if end < body:
                     self._wanted = body - start
                     return start
                 length = int.from_bytes(buffer[start + 2 : body], "big")
             if length > MOST_BYTES:
-                raise BadStream(f"a frame of {length} bytes, more than {MOST_BYTES}")
+                raise _Bad(f"a frame of {length} bytes, more than {MOST_BYTES}")
             stop = body + length
             if end < stop:
                 self._wanted = stop - start
                 return start
             if first == 0x81:  # a whole text message: nearly every one
                 if self._fragments_opcode:
-                    raise BadStream("a new message inside a fragmented one")
+                    raise _Bad("a new message inside a fragmented one")
                 out.append(Incoming(1, buffer[body:stop]))
             else:
                 self._other(first, buffer[body:stop], out)
@@ -102,23 +109,23 @@ class Splitter:
         """Take a frame that is not a whole text message."""
         final, opcode = first & 0x80, first & 0x0F
         if first & 0x70:
-            raise BadStream(f"a frame with reserved bits, byte {first:#04x}: no extension was offered")
+            raise _Bad(f"a frame with reserved bits, byte {first:#04x}: no extension was offered")
         if opcode in (Opcode.CLOSE, Opcode.PING, Opcode.PONG):
             if not final or len(payload) > _LONGEST_CONTROL:
-                raise BadStream(f"a control frame that is fragmented or of {len(payload)} bytes")
+                raise _Bad(f"a control frame that is fragmented or of {len(payload)} bytes")
             out.append(Incoming(opcode, payload))
         elif opcode in (0, Opcode.TEXT, Opcode.BINARY):
             self._fragment(bool(final), opcode, payload, out)
         else:
-            raise BadStream(f"a frame of unknown opcode {opcode}")
+            raise _Bad(f"a frame of unknown opcode {opcode}")
 
     def _fragment(self, final: bool, opcode: int, payload: bytes, out: list[Incoming]) -> None:
         if (opcode == 0) != bool(self._fragments_opcode):
-            raise BadStream("a continuation without a start, or a start inside a fragmented message")
+            raise _Bad("a continuation without a start, or a start inside a fragmented message")
         self._parts.append(payload)
         self._parts_size += len(payload)
         if self._parts_size > MOST_BYTES:
-            raise BadStream(f"a fragmented message of more than {MOST_BYTES} bytes")
+            raise _Bad(f"a fragmented message of more than {MOST_BYTES} bytes")
         self._fragments_opcode = self._fragments_opcode or opcode
         if final:
             out.append(Incoming(self._fragments_opcode, b"".join(self._parts)))

@@ -130,6 +130,8 @@ class Ingester:
         self._session.pause("stopped")
         self._turn()
         self._recorder.close()
+        self._loop.off(self._needed)
+        self._needed.close(0)  # its word to maintainers that are away is not worth a wait
 
     # --- frames --------------------------------------------------------------------------
 
