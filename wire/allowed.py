@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from wire.names import BUCKETS, BadSecurity, parse_security
 
@@ -20,6 +20,7 @@ _DATABASE_BYTES = 63
 """MongoDB's limit of a database's name."""
 
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9._\-\[\]:]+")
+_URI = re.compile(r"mongodb(\+srv)?://.")
 
 
 def _level(text: Any) -> Any:
@@ -91,6 +92,13 @@ def _database(name: str) -> str:
     return name
 
 
+def _endpoint(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not _URI.match(text) and not all(_HOST_AND_PORT.fullmatch(each.strip()) for each in text.split(",")):
+        raise ValueError("host:port[,host:port] or a mongodb:// URI")
+    return value
+
+
 Level = Annotated[Literal["Debug", "Info", "Warning", "Error", "Critical"], BeforeValidator(_level)]
 Switch = Annotated[bool, BeforeValidator(switch)]
 Securities = Annotated[tuple[str, ...], BeforeValidator(_securities)]
@@ -101,5 +109,6 @@ Frequency = Annotated[Literal[100, 1000], BeforeValidator(_number)]
 Window = Annotated[int, Field(ge=1, le=_HOUR_S), AfterValidator(_divides_hour)]
 Folder = Annotated[Path, AfterValidator(_full_path)]
 Database = Annotated[str, AfterValidator(_database)]
+Endpoint = Annotated[SecretStr, AfterValidator(_endpoint)]
 Socket = Annotated[str, _address(("ws", "wss"))]
 Site = Annotated[str, _address(("http", "https"))]

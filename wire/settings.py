@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from wire.allowed import (
     Database,
+    Endpoint,
     Folder,
     Frequency,
     Level,
@@ -85,7 +86,7 @@ class Settings(BaseModel):
         "DATA_DIR/secrets/manager_key; `secret` on loopback only).",
     )
 
-    mongodb_endpoint: SecretStr | None = Field(
+    mongodb_endpoint: Endpoint | None = Field(
         None,
         description="host:port[,host:port] or a mongodb:// URI of the database (unset: the embedded server).",
     )

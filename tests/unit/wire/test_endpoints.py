@@ -47,8 +47,9 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
     assert runtime_folder(tmp_path / "data") == folder
 
 
-def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
-    runtime_folder(tmp_path / "data").chmod(0o755)
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+def test_a_folder_that_others_may_enter_is_refused(mode: int, tmp_path: Path) -> None:
+    runtime_folder(tmp_path / "data").chmod(mode)
     with pytest.raises(BadSetting, match="ours alone"):
         runtime_folder(tmp_path / "data")
 

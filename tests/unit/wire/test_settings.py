@@ -61,6 +61,18 @@ def test_an_endpoint_is_shown_without_its_user_and_password() -> None:
     assert "hidden" not in repr(settings)
 
 
+def test_a_bad_endpoint_is_told_without_its_password() -> None:
+    line = refusal(MONGODB_ENDPOINT="http://me:hidden@host:27017")
+    assert line == "MONGODB_ENDPOINT=***: allowed is host:port[,host:port] or a mongodb:// URI"
+
+
+@pytest.mark.parametrize("text", ["db:27017", "db1:27017,db2:27017", "mongodb://a:b@c", "mongodb+srv://c/"])
+def test_an_endpoint_is_hosts_or_a_uri(text: str) -> None:
+    endpoint = load_settings({"MONGODB_ENDPOINT": text}).mongodb_endpoint
+    assert endpoint is not None
+    assert endpoint.get_secret_value() == text
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
