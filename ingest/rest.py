@@ -154,10 +154,10 @@ def _reason_of(error: Exception) -> str:
             return f"the proxy of HTTPS_PROXY refused ({error.args[0] if error.args else error})"
         case urllib3.exceptions.NameResolutionError():
             return "the host's name cannot be resolved: is there a network?"
-        case urllib3.exceptions.TimeoutError():
-            return f"nothing in {READ_SECONDS:g} s"
         case urllib3.exceptions.NewConnectionError():
             return "cannot connect (" + str(error).rpartition(": ")[2] + ")"
+        case urllib3.exceptions.TimeoutError():
+            return f"nothing in {READ_SECONDS:g} s"
         case _:
             return " ".join(str(error).split())[:300]
 

@@ -1,0 +1,140 @@
+"""What is published is what was appended, the same bytes in the same order, and nothing else."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from ingest.recorder import GROUP_ROWS, SYNCED, Recorder
+from journal.group import Kind, unpack_group
+from journal.payload import Connection
+from journal.reader import Reader
+from journal.writer import DiskRefused, Writer
+from wire.loop import Loop, Socket
+from wire.messages import Synced, unpack
+
+LINE = "binance/a"
+BTC = "binance:BTCUSDT"
+DEADLINE_MS = 10_000
+
+
+class Recording:
+    def __init__(self, folder: Path) -> None:
+        self.loop = Loop()
+        self.folder = folder
+        self.writer = Writer(folder, LINE, segment_bytes=1 << 20, now_ns=time.time_ns)
+        self.heard: Socket = self.loop.context.socket(zmq.SUB)
+        self.heard.rcvtimeo = DEADLINE_MS
+        publisher = self.loop.context.socket(zmq.XPUB)
+        publisher.bind("inproc://frames")
+        self.heard.subscribe(b"")
+        self.heard.connect("inproc://frames")
+        assert publisher.poll(DEADLINE_MS)  # the subscription has arrived: nothing will be missed
+        publisher.recv()
+        self.recorder = Recorder(self.loop, self.writer, publisher, linger_ms=5, sync_ms=10)
+
+    def run(self, seconds: float) -> None:
+        self.loop.once(seconds, self.loop.stop)
+        self.loop.run()
+        self.loop._stopping = False
+
+    def groups(self) -> list[bytes]:
+        """Return the groups that were published so far."""
+        found = []
+        while self.heard.poll(0):
+            data = self.heard.recv()
+            if not data.startswith(SYNCED):
+                found.append(data)
+        return found
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[Recording]:
+    made = Recording(tmp_path / "journal")
+    yield made
+    made.recorder._stopped.set()
+    made.recorder._dirty.set()
+    made.writer.close()
+    made.heard.close(0)
+    made.loop.close()
+
+
+def journalled(folder: Path) -> list[tuple[Kind, int, list[bytes]]]:
+    reader = Reader(folder)
+    try:
+        return [(g.kind, g.first, [r.payload for r in g.records()]) for g in reader.groups(0)]
+    finally:
+        reader.close()
+
+
+def test_frames_of_a_linger_are_one_group_and_any_other_record_closes_it(recording: Recording) -> None:
+    recorder = recording.recorder
+    for number in range(3):
+        recorder.frame(number, BTC, 1, b"%d" % number)
+    recorder.record(Kind.CONNECTION, "", 1, Connection("closed", "cut"), 3)
+    recorder.frame(4, BTC, 1, b"4")
+    recorder.flush()
+    published = [unpack_group(data) for data in recording.groups()]
+    assert [(g.kind, g.count) for g in published] == [
+        (Kind.EPOCH, 1),
+        (Kind.FRAME, 3),
+        (Kind.CONNECTION, 1),
+        (Kind.FRAME, 1),
+    ]
+    as_journalled = [(g.kind, g.first, [r.payload for r in g.records()]) for g in published]
+    assert as_journalled == journalled(recording.folder)
+    assert [g.first for g in published[1:]] == [g.next_position for g in published[:-1]]
+
+
+def test_a_frame_waits_no_longer_than_the_linger(recording: Recording) -> None:
+    recording.recorder.frame(1, BTC, 1, b"one")
+    assert len(recording.groups()) == 1  # the epoch only
+    recording.run(0.1)
+    assert [unpack_group(data).kind for data in recording.groups()] == [Kind.FRAME]
+
+
+def test_a_group_is_bounded_by_bytes_and_by_rows(recording: Recording) -> None:
+    recording.recorder.frame(1, BTC, 1, bytes(300_000))
+    assert len(recording.groups()) == 2
+    for _ in range(GROUP_ROWS):
+        recording.recorder.frame(1, BTC, 1, b"")
+    assert [unpack_group(data).count for data in recording.groups()] == [GROUP_ROWS]
+
+
+def test_what_the_journal_did_not_take_is_not_published(recording: Recording) -> None:
+    recording.groups()
+    recording.writer.close()
+    recording.recorder.frame(1, BTC, 1, b"lost")
+    with pytest.raises(DiskRefused):
+        recording.recorder.flush()
+    assert recording.groups() == []
+
+
+def test_each_sync_is_said_with_the_position_before_which_all_is_on_disk(recording: Recording) -> None:
+    recording.recorder.frame(1, BTC, 1, b"one")
+    recording.recorder.flush()
+    position = recording.writer.next_position
+    said = 0
+    while said < position:
+        recording.run(0.02)
+        while recording.heard.poll(0):
+            data = recording.heard.recv()
+            if data.startswith(SYNCED):
+                synced = unpack(data[len(SYNCED) :])
+                assert isinstance(synced, Synced)
+                assert said <= synced.position <= position
+                said = synced.position
+    assert said == position
+
+
+def test_closing_flushes_syncs_and_says_so(recording: Recording) -> None:
+    recording.recorder.frame(1, BTC, 1, b"last")
+    recording.recorder.close()
+    heard = []
+    while recording.heard.poll(0):
+        heard.append(recording.heard.recv())
+    last = unpack(heard[-1][len(SYNCED) :])
+    assert last == Synced(LINE, recording.writer.next_position)
+    assert journalled(recording.folder)[-1][2] == [b"last"]
