@@ -1,0 +1,67 @@
+"""The specification is enough: a decoder written from it alone reads what the encoder wrote."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+
+from condition import codec
+from condition.codec import ChangeColumns, ImageColumns, OrderColumns, TradeColumns
+from tests.unit.condition import drawn, stranger
+from tests.unit.condition.test_golden import GOLDEN, fields_of
+
+SLOW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def plain(rows: Any) -> dict[str, Any]:
+    def simple(values: Any) -> Any:
+        if not isinstance(values, np.ndarray):
+            return values
+        return [bytes(row) for row in values] if values.ndim == 2 else values.tolist()
+
+    return {name: simple(values) for name, values in rows._asdict().items()}
+
+
+@SLOW
+@given(drawn.changes())
+def test_changes(rows: ChangeColumns) -> None:
+    assert stranger.changes(codec.encode_changes(rows)) == plain(rows)
+
+
+@SLOW
+@given(drawn.trades())
+def test_trades(rows: TradeColumns) -> None:
+    assert stranger.trades(codec.encode_trades(rows)) == plain(rows)
+
+
+@SLOW
+@given(drawn.orders())
+def test_orders(rows: OrderColumns) -> None:
+    assert stranger.orders(codec.encode_orders(rows)) == plain(rows)
+
+
+@SLOW
+@given(drawn.images())
+def test_images(drawn_image: tuple[str, ImageColumns]) -> None:
+    book, rows = drawn_image
+    header = {"book": book, "bids": rows.bids, "asks": len(rows.prices) - rows.bids}
+    assert stranger.image(codec.encode_image(rows, book) | header) == plain(rows)
+
+
+def test_the_golden_file() -> None:
+    readers = {
+        "changes": stranger.changes,
+        "trades": stranger.trades,
+        "orders": stranger.orders,
+        "image_l2": stranger.image,
+        "image_l3": stranger.image,
+    }
+    for name, read in readers.items():
+        expected = GOLDEN[name]["columns"]
+        found = {
+            key: [each.hex() if isinstance(each, bytes) else each for each in column]
+            if isinstance(column, list)
+            else column
+            for key, column in read(fields_of(name)).items()
+        }
+        assert found == expected, name
