@@ -46,6 +46,8 @@ class Finding(NamedTuple):
     """Symbol and reason."""
     problem: str
     """Why there is no answer, or ``""``."""
+    changed: dict[str, Instrument]
+    """Of the known, those of which the venue said something else before."""
 
 
 class Listing:
@@ -114,22 +116,23 @@ class Listing:
             problem = self._venue.refusal(status, body)
         self._groups.append((symbols, question.cause))
         self._not_before = self._backoff.failed(now)
-        return Finding({}, {}, problem)
+        return Finding({}, {}, problem, {})
 
     def _found(self, symbols: Sequence[str], found: dict[str, Instrument]) -> Finding:
         self._backoff.succeeded()
         known = {s: found[s] for s in symbols if s in found}
+        changed = {s: i for s, i in known.items() if self.instruments.get(s, i) != i}
         self.instruments.update(known)
         unknown = {s: f"{self._venue.NAME} does not list {s}" for s in symbols if s not in found}
-        return Finding(known, unknown, "")
+        return Finding(known, unknown, "", changed)
 
     def _refused(self, symbols: tuple[str, ...], cause: str, status: int, body: bytes) -> Finding:
         if len(symbols) > 1:
             half = len(symbols) // 2
             self._groups.extendleft([(symbols[half:], cause), (symbols[:half], cause)])
-            return Finding({}, {}, "")
+            return Finding({}, {}, "", {})
         reason = self._venue.refusal(status, body)
-        return Finding({}, {s: f"{self._venue.NAME} does not know {s}: {reason}" for s in symbols}, "")
+        return Finding({}, {s: f"{self._venue.NAME} does not know {s}: {reason}" for s in symbols}, "", {})
 
     def _enqueue(self, symbols: Sequence[str], cause: str) -> None:
         for start in range(0, len(symbols), MOST_SYMBOLS):

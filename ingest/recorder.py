@@ -2,19 +2,23 @@
 
 Frames are gathered for the linger, or until ``GROUP_BYTES``, into one group; every other record ends
 the open group and is a group of its own.  The disk is synced in a thread, at most each
-``JOURNAL_SYNC_MS``, and each sync is published (``OBS1`` and Synced).
+``JOURNAL_SYNC_MS``, and each sync is published (``OBS1`` and Synced); what is needed no more is dropped
+or archived there too, for it may be slow.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import zmq
 
 from journal import payload
 from journal.group import Kind, Row
 from journal.payload import Payload
-from journal.writer import DiskRefused, Writer
+from journal.writer import ArchiveRefused, DiskRefused, Writer
+from wire.log import log
 from wire.loop import Loop, Socket
 from wire.messages import Synced, pack
 
@@ -42,6 +46,8 @@ class Recorder:
         self._lingering = False
         self.frames = 0
         self._sync_s = max(sync_ms, 1) / 1000
+        self._drop: tuple[int, int, Path | None] | None = None
+        self._refused = ""
         self._dirty = threading.Event()
         self._stopped = threading.Event()
         self._publisher.send(writer.opening)
@@ -98,6 +104,10 @@ class Recorder:
         self._say_synced(self._writer.sync())
         self._writer.close()
 
+    def drop_before(self, position: int, keep_after_ns: int, archive_dir: Path | None) -> None:
+        """Drop what lies before both, after the next sync; one that the archive refuses is logged."""
+        self._drop = (position, keep_after_ns, archive_dir)
+
     def _lingered(self) -> None:
         self._lingering = False
         self.flush()
@@ -117,8 +127,22 @@ class Recorder:
             except DiskRefused as error:
                 self._loop.post(raising(error))
                 return
-            self._loop.post(lambda at=position: self._say_synced(at))  # type: ignore[misc]
+            self._loop.post(partial(self._say_synced, position))
+            if self._drop is not None:
+                drop, self._drop = self._drop, None
+                self._drop_segments(*drop)
             self._stopped.wait(max(0.0, self._sync_s - (time.monotonic() - started)))
+
+    def _drop_segments(self, position: int, keep_after_ns: int, archive_dir: Path | None) -> None:
+        """Run in the thread."""
+        try:
+            self._writer.drop_before(position, keep_after_ns, archive_dir)
+        except ArchiveRefused as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                log.error('event=archive_refused reason="%s"', error)
+        else:
+            self._refused = ""
 
     def _say_synced(self, position: int) -> None:
         self._publisher.send(SYNCED + pack(Synced(self._writer.line, position)), zmq.NOBLOCK)

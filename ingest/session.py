@@ -336,6 +336,9 @@ class Session:
         for security in known:
             security.listed()
         self._begin([security for security in known if not security.added])
+        for symbol, instrument in finding.changed.items():
+            now_is = f"status={instrument.status} scales={instrument.price_scale},{instrument.size_scale}"
+            self._say("info", f"event=instrument security={self._venue.NAME}:{symbol} {now_is}")
         for symbol, reason in finding.unknown.items():
             unknown = self._by_symbol.get(symbol)
             if unknown is None:

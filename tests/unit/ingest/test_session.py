@@ -365,3 +365,23 @@ def test_a_subscription_that_is_always_refused_is_tried_ever_more_seldom() -> No
     world.run(120)
     tries = [s.at for s in world.sent if s.kind == "text"]
     assert 4 <= len(tries) <= 7
+
+
+def test_what_the_venue_changes_about_a_symbol_is_said_once() -> None:
+    world = recording("BTCUSDT")
+    world.status["BTCUSDT"] = "HALT"
+    world.run(3600)
+    said = [text for text in world.said() if "event=instrument" in text]
+    assert said == ["event=instrument security=binance:BTCUSDT status=halted scales=2,5"]
+    assert world.session.health()["securities"][BTC]["instrument"] == "halted"
+
+
+def test_more_securities_than_a_connection_carries_are_spread_over_several() -> None:
+    names = [f"S{i}USDT" for i in range(binance.MAX_STREAMS + 3)]
+    world = World()
+    world.known = set(names)
+    world.quiet = set(names)
+    world.ids = dict.fromkeys(names, 10)
+    world.desire(wanted(*names))
+    world.run(8)
+    assert [len(symbols) for symbols in world.streams.values()] == [binance.MAX_STREAMS, 3]

@@ -60,6 +60,7 @@ class World:
         self.quiet: set[str] = set()
         self.ids = dict.fromkeys(self.known, 1000)
         self.drop: dict[str, int] = {}
+        self.status: dict[str, str] = {}
         self.dials = True
         self.rest = "ok"
         self.acks = True
@@ -138,7 +139,10 @@ class World:
             symbols = [name.partition(":")[2] for name in ask.securities]
             if not self.known.issuperset(symbols):
                 return Answer(400, b'{"code":-1121,"msg":"Invalid symbol."}')
-            return Answer(200, json.dumps({"symbols": [_info(s) for s in symbols]}).encode())
+            return Answer(
+                200,
+                json.dumps({"symbols": [_info(s, self.status.get(s, "TRADING")) for s in symbols]}).encode(),
+            )
         found = self.ids.get(ask.securities[0].partition(":")[2])
         if found is None:
             return Answer(400, b'{"code":-1121,"msg":"Invalid symbol."}')
@@ -230,9 +234,9 @@ class World:
         return last == self.ids[symbol] or (symbol in self.quiet and last is not None)
 
 
-def _info(symbol: str) -> dict[str, object]:
+def _info(symbol: str, status: str = "TRADING") -> dict[str, object]:
     filters = [
         {"filterType": "PRICE_FILTER", "tickSize": "0.01000000"},
         {"filterType": "LOT_SIZE", "stepSize": "0.00001000"},
     ]
-    return {"symbol": symbol, "status": "TRADING", "filters": filters}
+    return {"symbol": symbol, "status": status, "filters": filters}
