@@ -6,7 +6,7 @@ process    keys
 every      state lag_s rss_bytes
 ingest     securities{state reason feed since_ns}
 book       securities{state feed update_id time_ns lag_s lag_bytes gaps_24h (or gaps) audit_pct}
-condition  securities{state bytes_per_change}
+condition  securities{state bytes_per_change, or bytes_per_order where orders are recorded}
 store      securities{state reason} of those in trouble, database{reachable behind_s error},
            foreign{security: who records it}
 
@@ -219,7 +219,7 @@ class Board:
             "lag_s": book.get("lag_s"),
             "lag_bytes": book.get("lag_bytes"),
             "gaps_24h": book.get("gaps_24h", book.get("gaps")),
-            "bytes_per_change": made.get("bytes_per_change"),
+            "bytes_per_change": made.get("bytes_per_change") or made.get("bytes_per_order"),
             "audit_pct": book.get("audit_pct"),
         }
         reason = self._reason(wanted)

@@ -271,7 +271,11 @@ def _sentence(row: Mapping[str, Any]) -> str:
 
 def _show_replies(replies: list[dict[str, Any]], as_json: bool) -> None:
     rows = [
-        {"process": reply["process"], **(reply["result"] if isinstance(reply["result"], dict) else {})}
+        {
+            "process": reply["process"],
+            "ok": True,
+            **(reply["result"] if isinstance(reply["result"], dict) else {}),
+        }
         for reply in replies
     ]
     if as_json:

@@ -56,7 +56,6 @@ class Loop:
 
     def __init__(self) -> None:
         self.context: zmq.Context[Socket] = zmq.Context()
-        self.context.linger = LINGER_MS
         self._sockets: list[Socket] = []
         self._poller = zmq.Poller()
         self._readers: dict[Any, Callable[[], object]] = {}
@@ -73,8 +72,18 @@ class Loop:
         self._waker.setblocking(False)
         self.on_readable(self._woken.fileno(), self._wake)
 
-    def socket(self, kind: int, *, bind: str = "", connect: str = "", high_water: int = HIGH_WATER) -> Socket:
+    def socket(
+        self,
+        kind: int,
+        *,
+        bind: str = "",
+        connect: str = "",
+        high_water: int = HIGH_WATER,
+        linger_ms: int = LINGER_MS,
+    ) -> Socket:
         """Return a socket that closes with bounded linger and queues at most *high_water* messages.
+
+        *linger_ms* 0 is for what is said again each second: a peer that is gone need not be waited for.
 
         Raises:
             CannotRun: *bind* is in use or not an address of this host.
@@ -83,6 +92,7 @@ class Loop:
         # the context knows its sockets weakly only: one that nobody holds would close on its own
         self._sockets = [*(each for each in self._sockets if not each.closed), made]
         made.set_hwm(high_water)
+        made.linger = linger_ms
         if bind:
             try:
                 made.bind(bind)

@@ -138,8 +138,7 @@ def test_a_busy_port_is_said(loop: Loop) -> None:
 
 def test_closing_does_not_wait_for_a_peer_that_never_comes() -> None:
     alone = Loop()
-    alone.context.linger = 50
-    push = alone.socket(zmq.PUSH, connect="ipc:///nonexistent/peer")
+    push = alone.socket(zmq.PUSH, connect="ipc:///nonexistent/peer", linger_ms=50)
     push.send(b"for nobody")
     began = time.monotonic()
     alone.close()
