@@ -380,6 +380,7 @@ class Session:
             "state": security.state.value,
             "reason": reason,
             "feed": self._subscription.feed,
+            "since_ns": security.wanted.since_ns,
             "instrument": instrument.status if instrument else "",
         }
 

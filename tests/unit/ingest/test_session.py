@@ -263,6 +263,7 @@ def test_paused_for_the_disk_nothing_is_connected_and_resuming_takes_snapshots()
         "state": "pending",
         "reason": "disk",
         "feed": "",
+        "since_ns": 1,
         "instrument": "trading",
     }
     world.session.resume()
