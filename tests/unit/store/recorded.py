@@ -12,7 +12,6 @@ from typing import Any
 
 from book.bookfeed import BookFeed, Windows
 from book.outlet import Outlet
-from book.scales import Scales
 from book.sync import Update
 from book.trades import Print, TradeFeed
 from condition.conditioner import Conditioner
@@ -62,7 +61,7 @@ class Market:
         self.outlet = Outlet(security, LINE, 1)
         self.feed = BookFeed(self.outlet, windows, kind, lambda update: update)
         self.feed.recording.feed = self.feed.book.mode(0)
-        self.tape = TradeFeed(self.outlet, windows, lambda: self.feed.book.scales, self.feed.raise_scales)
+        self.tape = TradeFeed(self.outlet, windows)
         self.outlet.start(1)
         self.outlet.emit(Begin, book=kind, has_ids=True, windows={})
         self.tape.recording.feed = "trades"
@@ -243,4 +242,4 @@ def _text(hundredths: int) -> str:
     return f"{hundredths // 100}.{hundredths % 100:02d}"
 
 
-__all__ = ["Market", "NoBook", "Scales", "State", "lively"]
+__all__ = ["Market", "NoBook", "State", "lively"]
