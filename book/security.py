@@ -89,7 +89,7 @@ class Security:
         self.traits = Feed("l2", True, True)
         self.sync: Sync | FeedSync = Sync()
         self.book = BookFeed(self.outlet, self._windows(), "l2", self._decoded)
-        self.trades = TradeFeed(self.outlet, self._windows(), self._scales, self._raise_scales)
+        self.trades = TradeFeed(self.outlet, self._windows())
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
 
@@ -370,8 +370,10 @@ class Security:
             return
         self.status = instrument.status
         self.book.book.may_cross = instrument.status == "auction"
+        scales = Scales(instrument.price_scale, instrument.size_scale)
         try:
-            self._raise_scales(Scales(instrument.price_scale, instrument.size_scale))
+            self.trades.raise_scales(scales)
+            self.book.raise_scales(scales)
         except Refused:
             self.unknown_frames += 1
 
@@ -389,12 +391,6 @@ class Security:
         if not isinstance(decoded, DepthUpdate | OrderEvent):
             raise TypeError("a kept update is no update any more")
         return update._replace(decoded=decoded)
-
-    def _scales(self) -> Scales:
-        return self.book.book.scales
-
-    def _raise_scales(self, scales: Scales) -> None:
-        self.book.raise_scales(scales)
 
     # --- checkpoints ---
 

@@ -9,7 +9,7 @@ Trade ids are contiguous at Binance and Coinbase (protocols.md 2.9; 1.4 by every
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from book.depth import packed
 from book.holes import Ledger
 from book.outlet import Outlet
 from book.recording import Recording
-from book.scales import Finer, Refused, Scales, exact
+from book.scales import Finer, Refused, Scales, exact, factor, raised
 from wire.messages import Trades
 from wire.names import epoch_of
 
@@ -66,25 +66,18 @@ class Tape:
 class TradeFeed:
     """The tape and its open window."""
 
-    def __init__(
-        self,
-        outlet: Outlet,
-        windows: Windows,
-        scales: Callable[[], Scales],
-        raise_scales: Callable[[Scales], None],
-    ) -> None:
+    def __init__(self, outlet: Outlet, windows: Windows) -> None:
         self.windows = windows
         self.recording = Recording(outlet, windows.window_ns, "trades")
         self.ledger = Ledger(outlet, "trades")
         self.tape = Tape()
+        self.scales = Scales()
         self.refused = 0
         self._source = Source(0, 0, 0)
         self._sent_id: int | None = None
         self._held: list[Print] = []
         self._held_ticks = 0
         self._outlet = outlet
-        self._scales = scales
-        self._raise_scales = raise_scales
 
     @property
     def low_position(self) -> int | None:
@@ -108,6 +101,15 @@ class TradeFeed:
     def settle_held(self) -> None:
         """Send the trade that is held as if its clock were right: no next one will tell."""
         self.take([], waited=True)
+
+    def raise_scales(self, scales: Scales) -> None:
+        """Go on at scales not below *scales*: those of the trades, whatever the book's are.
+
+        Raises:
+            Refused: beyond what 64 bits hold.
+        """
+        factor(0, max(scales.price, scales.size))
+        self.scales = raised(self.scales, scales)
 
     def tick(self) -> None:
         """Let a second pass without a trade."""
@@ -138,7 +140,7 @@ class TradeFeed:
                 try:
                     self._send([one], [effective_ns])
                 except Finer as finer:
-                    self._raise_scales(finer.scales)
+                    self.raise_scales(finer.scales)
                 else:
                     return
         except Refused:
@@ -146,7 +148,7 @@ class TradeFeed:
             self.refused += 1
 
     def _send(self, prints: list[Print], effective: list[int]) -> None:
-        scales = self._scales()
+        scales = self.scales
         prices, sizes = exact([each.price for each in prints], [each.size for each in prints], scales)
         self._check_continuity(prints[0], effective[0])
         begin, first_id = 0, prints[0].id
@@ -197,6 +199,7 @@ class TradeFeed:
             "last_id": self.tape.last_id,
             "repeated": self.tape.repeated,
             "refused": self.refused,
+            "scales": (self.scales.price, self.scales.size),
             "source": tuple(self._source),
             "sent_id": self._sent_id,
             "held": [tuple(each) for each in self._held],
@@ -209,6 +212,7 @@ class TradeFeed:
         self.ledger.load(state["ledger"])
         self.tape = Tape(state["last_id"])
         self.tape.repeated, self.refused = state["repeated"], state["refused"]
+        self.scales = Scales(*state["scales"])
         self._source, self._sent_id = Source(*state["source"]), state["sent_id"]
         self._held = [Print(*each) for each in state["held"]]
         self._held_ticks = state["held_ticks"]
