@@ -1,9 +1,9 @@
 """Starts the embedded database server for tests: one per session, in a temporary folder, on a free port.
 
 Name the fixtures in the folder's conftest.py (``from tests.embedded import mongo, mongo_server`` and
-``__all__``) and mark the tests ``mongo``.  ``mongo`` is a fresh database of the session's server; ``Server`` may be used alone
-where a test kills and restarts it.  The server has no users (``--auth`` is off) and takes
-``configureFailPoint``.
+``__all__``) and mark the tests ``mongo``.  ``mongo`` is a fresh database of the session's server;
+``Server`` may be used alone where a test kills and restarts it.  The server has no users (``--auth`` is
+off) and takes ``configureFailPoint``.
 """
 
 import shutil
