@@ -15,7 +15,7 @@ from journal import payload
 from journal.group import Kind, Record
 from journal.payload import Payload
 from journal.reader import Reader
-from tests.system.ingest.exchange import ROOT, Exchange
+from tests.simulator.process import ROOT, Simulator
 from wire.endpoints import Endpoints
 from wire.messages import Beat, Desired, Needed, Policy, Reply, Request, Wanted, pack, unpack
 from wire.names import BUCKETS
@@ -31,11 +31,12 @@ def wanted(*names: str, since_ns: int = 1, every_ms: int = 0) -> tuple[Wanted, .
 class Line:
     """One ingester; the test publishes what it should record and reads what it journals."""
 
-    def __init__(self, folder: Path, simulator: Exchange, line: str = "binance/a", **settings: str) -> None:
+    def __init__(self, folder: Path, simulator: Simulator, line: str = "binance/a", **settings: str) -> None:
         plain = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TMPDIR"}}
         self.environment = {
             **plain,
-            **simulator.settings(),
+            **{f"{venue.upper()}_WS_URL": simulator.ws_url(venue) for venue in simulator.ports},
+            **{f"{venue.upper()}_REST_URL": simulator.rest_url(venue) for venue in simulator.ports},
             "DATA_DIR": str(folder),
             "DISK_RESERVE_BYTES": "1000000",
             "ORDERBOOK_UPDATEFREQUENCY": "100",

@@ -8,7 +8,7 @@ import pytest
 
 from journal.group import Kind
 from journal.payload import Command, Connection, Rest
-from tests.system.ingest.exchange import Exchange
+from tests.simulator.process import Simulator, running
 from tests.system.ingest.line import Line, wanted
 
 pytestmark = pytest.mark.system
@@ -22,17 +22,16 @@ KEY = {
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    made = Exchange("--levels", "50", "--rate", "100", "--require-key", "demo:ZGVtbw==:demo")
-    yield made
-    made.close()
+def exchange() -> Iterator[Simulator]:
+    with running("--levels", "50", "--rate", "100", "--require-key", "demo:ZGVtbw==:demo") as made:
+        yield made
 
 
 def kinds(line: Line, security: str, connection: int = 0) -> list[str]:
     return [json.loads(frame)["type"] for frame in line.frames(security, connection)]
 
 
-def test_without_a_key_level2_batch_is_recorded_and_said_to_be(tmp_path: Path, exchange: Exchange) -> None:
+def test_without_a_key_level2_batch_is_recorded_and_said_to_be(tmp_path: Path, exchange: Simulator) -> None:
     line = Line(tmp_path / "data", exchange, "coinbase/a")
     line.start()
     try:
@@ -47,7 +46,9 @@ def test_without_a_key_level2_batch_is_recorded_and_said_to_be(tmp_path: Path, e
         line.close()
 
 
-def test_with_a_key_every_order_and_a_level_3_snapshot_that_joins(tmp_path: Path, exchange: Exchange) -> None:
+def test_with_a_key_every_order_and_a_level_3_snapshot_that_joins(
+    tmp_path: Path, exchange: Simulator
+) -> None:
     line = Line(tmp_path / "data", exchange, "coinbase/a", **KEY)
     line.start()
     try:
@@ -68,7 +69,7 @@ def test_with_a_key_every_order_and_a_level_3_snapshot_that_joins(tmp_path: Path
         line.close()
 
 
-def test_an_old_level_3_snapshot_is_asked_for_again(tmp_path: Path, exchange: Exchange) -> None:
+def test_an_old_level_3_snapshot_is_asked_for_again(tmp_path: Path, exchange: Simulator) -> None:
     exchange.fault("coinbase", kind="stale_snapshot", ms=3000, n=1)
     line = Line(tmp_path / "data", exchange, "coinbase/a", **KEY)
     line.start()
@@ -86,7 +87,7 @@ def test_an_old_level_3_snapshot_is_asked_for_again(tmp_path: Path, exchange: Ex
         line.close()
 
 
-def test_a_refused_key_is_said_once_clearly_and_tried_again(tmp_path: Path, exchange: Exchange) -> None:
+def test_a_refused_key_is_said_once_clearly_and_tried_again(tmp_path: Path, exchange: Simulator) -> None:
     wrong = {**KEY, "COINBASE_API_PASSPHRASE": "wrong"}
     line = Line(tmp_path / "data", exchange, "coinbase/a", **wrong)
     line.start()
@@ -104,7 +105,7 @@ def test_a_refused_key_is_said_once_clearly_and_tried_again(tmp_path: Path, exch
         line.close()
 
 
-def test_a_secret_that_cannot_sign_ends_the_process_in_one_line(tmp_path: Path, exchange: Exchange) -> None:
+def test_a_secret_that_cannot_sign_ends_the_process_in_one_line(tmp_path: Path, exchange: Simulator) -> None:
     line = Line(tmp_path / "data", exchange, "coinbase/a", **{**KEY, "COINBASE_API_SECRET": "not base64!"})
     line.start()
     try:

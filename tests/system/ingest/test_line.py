@@ -13,7 +13,7 @@ import websocket
 
 from journal.group import Kind
 from journal.payload import Command, Connection, Epoch, Rest
-from tests.system.ingest.exchange import ROOT, Exchange
+from tests.simulator.process import ROOT, Simulator, running
 from tests.system.ingest.line import Line, wanted
 
 pytestmark = pytest.mark.system
@@ -22,22 +22,21 @@ BTC, ETH = "binance:BTCUSDT", "binance:ETHUSDT"
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Exchange]:
+def shared() -> Iterator[Simulator]:
     """A simulator for the tests that order no faults for others."""
-    simulator = Exchange("--levels", "50", "--rate", "100")
-    yield simulator
-    simulator.close()
+    with running("--levels", "50", "--rate", "100") as simulator:
+        yield simulator
 
 
 @pytest.fixture
-def simulator(shared: Exchange) -> Iterator[Exchange]:
+def simulator(shared: Simulator) -> Iterator[Simulator]:
     yield shared
     for venue in ("binance", "coinbase"):
         shared.fault(venue, kind="clear")
 
 
 @pytest.fixture
-def line(tmp_path: Path, simulator: Exchange) -> Iterator[Line]:
+def line(tmp_path: Path, simulator: Simulator) -> Iterator[Line]:
     made = Line(tmp_path / "data", simulator)
     made.start()
     yield made
@@ -64,7 +63,7 @@ def joined(line: Line, security: str, connection: int = 0) -> bool:
     )
 
 
-def test_frames_are_journalled_verbatim_and_in_order(line: Line, simulator: Exchange) -> None:
+def test_frames_are_journalled_verbatim_and_in_order(line: Line, simulator: Simulator) -> None:
     line.desire(wanted(BTC))
     line.until("ten updates", lambda: len(ids(line.frames(BTC))) >= 10)
     other = websocket.create_connection(
@@ -125,7 +124,7 @@ def test_an_unknown_symbol_is_refused_and_says_why(line: Line) -> None:
 
 @pytest.mark.parametrize("fault", ["close", "half_open"])
 def test_a_lost_connection_is_replaced_within_ten_seconds(
-    line: Line, simulator: Exchange, fault: str
+    line: Line, simulator: Simulator, fault: str
 ) -> None:
     line.desire(wanted(BTC))
     line.until("a joined book", lambda: joined(line, BTC))
@@ -138,7 +137,7 @@ def test_a_lost_connection_is_replaced_within_ten_seconds(
 
 
 def test_a_break_of_sequence_is_answered_by_a_snapshot_of_that_security(
-    line: Line, simulator: Exchange
+    line: Line, simulator: Simulator
 ) -> None:
     line.desire(wanted(BTC, ETH))
     line.until("both books", lambda: joined(line, BTC) and joined(line, ETH))
@@ -153,7 +152,7 @@ def test_a_break_of_sequence_is_answered_by_a_snapshot_of_that_security(
 
 
 def test_too_many_requests_are_followed_by_the_silence_that_was_asked_for(
-    tmp_path: Path, simulator: Exchange
+    tmp_path: Path, simulator: Simulator
 ) -> None:
     simulator.fault("binance", kind="status", code=429, retry_after=3, path="/api/v3/depth")
     line = Line(tmp_path / "data", simulator)
@@ -175,7 +174,7 @@ def test_too_many_requests_are_followed_by_the_silence_that_was_asked_for(
         line.close()
 
 
-def test_garbage_is_kept_and_the_rest_is_undisturbed(line: Line, simulator: Exchange) -> None:
+def test_garbage_is_kept_and_the_rest_is_undisturbed(line: Line, simulator: Simulator) -> None:
     line.desire(wanted(BTC))
     line.until("a joined book", lambda: joined(line, BTC))
     simulator.fault("binance", kind="garbage", text='{"what":"is this')
@@ -254,7 +253,7 @@ def test_reset_takes_a_new_connection_without_a_hole(line: Line) -> None:
 
 
 def test_a_blocked_rest_interface_is_explained_once_and_recording_goes_on(
-    tmp_path: Path, simulator: Exchange
+    tmp_path: Path, simulator: Simulator
 ) -> None:
     simulator.fault("binance", kind="status", code=451, n=1000)
     line = Line(tmp_path / "data", simulator)
@@ -270,8 +269,8 @@ def test_a_blocked_rest_interface_is_explained_once_and_recording_goes_on(
 
 
 def test_an_exchange_that_is_away_is_said_once_and_joined_when_it_comes(tmp_path: Path) -> None:
-    exchange = Exchange("--levels", "50")
-    exchange.close()
+    with running("--levels", "50") as exchange:
+        ports = exchange.ports
     line = Line(tmp_path / "data", exchange)
     line.start()
     try:
@@ -279,15 +278,13 @@ def test_an_exchange_that_is_away_is_said_once_and_joined_when_it_comes(tmp_path
         line.until("several tries", lambda: line.health.get("connections_dialed", 0) >= 3)
         assert line.text().count("event=cannot_connect") == 1
         assert "Connection refused" in line.health["securities"][BTC]["reason"]
-        ports = ["--binance-port", str(exchange.ports["binance"])]
-        exchange = Exchange("--levels", "50", *ports)
-        line.until("a joined book", lambda: joined(line, BTC), seconds=40)
+        with running("--levels", "50", "--binance-port", str(ports["binance"])):
+            line.until("a joined book", lambda: joined(line, BTC), seconds=40)
     finally:
         line.close()
-        exchange.close()
 
 
-def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, simulator: Exchange) -> None:
+def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, simulator: Simulator) -> None:
     line = Line(
         tmp_path / "data", simulator, http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9"
     )
@@ -301,7 +298,7 @@ def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, simulator: Exchange)
 
 
 def test_below_the_disk_reserve_nothing_is_recorded_and_it_is_said(
-    tmp_path: Path, simulator: Exchange
+    tmp_path: Path, simulator: Simulator
 ) -> None:
     line = Line(tmp_path / "data", simulator, DISK_RESERVE_BYTES=str(10**18))
     line.start()
@@ -317,7 +314,7 @@ def test_below_the_disk_reserve_nothing_is_recorded_and_it_is_said(
         line.close()
 
 
-def test_segments_that_nobody_needs_are_dropped_and_no_other(tmp_path: Path, simulator: Exchange) -> None:
+def test_segments_that_nobody_needs_are_dropped_and_no_other(tmp_path: Path, simulator: Simulator) -> None:
     line = Line(tmp_path / "data", simulator, JOURNAL_SEGMENT_BYTES="65536", JOURNAL_KEEP_SECONDS="0")
     line.start()
     try:
@@ -335,7 +332,7 @@ def test_segments_that_nobody_needs_are_dropped_and_no_other(tmp_path: Path, sim
         line.close()
 
 
-def test_a_second_ingester_of_a_line_is_refused(line: Line, simulator: Exchange, tmp_path: Path) -> None:
+def test_a_second_ingester_of_a_line_is_refused(line: Line, simulator: Simulator, tmp_path: Path) -> None:
     line.desire(wanted(BTC))
     line.until("updates", lambda: ids(line.frames(BTC)))
     second = subprocess.run(
