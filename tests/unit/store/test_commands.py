@@ -1,0 +1,145 @@
+"""The archive's commands: what they print, and the exit codes that scripts rely on."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.embedded import Server, free_port
+from tests.unit.store.recorded import Market, S
+from tests.unit.store.test_history import store
+from ui.cli import run
+from wire.times import iso
+
+pytestmark = pytest.mark.mongo
+
+Obl = Callable[..., tuple[int, list[dict[str, Any]], str]]
+
+
+@pytest.fixture
+def obl(
+    mongo_server: Server,
+    mongo: Database[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Obl:
+    monkeypatch.setenv("MONGODB_ENDPOINT", f"127.0.0.1:{mongo_server.port}")
+    monkeypatch.setenv("MONGODB_DATABASE", mongo.name)
+
+    def command(*words: str) -> tuple[int, list[dict[str, Any]], str]:
+        code = run(words)
+        said = capsys.readouterr()
+        lines = [json.loads(line) for line in said.out.splitlines()] if "--json" in words else []
+        assert said.err.count("\n") <= 1, "one line says it"
+        return code, lines, said.err or said.out
+
+    return command
+
+
+@pytest.fixture
+def market(mongo: Database[Any]) -> Market:
+    """A recorded market with a hole after its fifth update."""
+    made = Market("binance:BTCUSDT", 7)
+    made.snapshot()
+    for number in range(10):
+        if number == 5:
+            made.snapshot(missing=3)
+        made.update(2 * S)
+        made.trade()
+    store(mongo, made.documents())
+    return made
+
+
+def test_at_prints_the_book_and_ends_with_zero(obl: Obl, market: Market) -> None:
+    true = market.states[2]
+    code, [book], _ = obl("at", "btcusdt", iso(true.effective_ns), "--json")
+    assert (code, book["update_id"], len(book["bids"])) == (0, true.update_id, len(true.bids))
+    code, _, text = obl("at", "BTCUSDT", "latest", "--depth", "3")
+    assert (code, "binance:BTCUSDT" in text, text.count("bid")) == (0, True, 3 + 1)
+
+
+def test_at_in_a_hole_ends_with_one_and_names_the_row_unless_told_otherwise(obl: Obl, market: Market) -> None:
+    inside = iso(market.states[4].effective_ns + S)
+    code, lines, error = obl("at", "btcusdt", inside, "--json")
+    assert (code, lines) == (1, [])
+    assert f"binance:BTCUSDT|book|{market.states[4].update_id + 1}" in error
+    code, [book], _ = obl("at", "btcusdt", inside, "--json", "--gaps", "include")
+    assert (code, book["stale"], book["update_id"]) == (0, True, market.states[4].update_id)
+    assert obl("at", "btcusdt", inside, "--json", "--gaps", "exclude")[:2] == (0, [])
+
+
+def test_at_past_the_end_ends_with_one_and_names_the_last_moment(obl: Obl, market: Market) -> None:
+    code, _, error = obl("at", "btcusdt", iso(market.states[-1].effective_ns + S))
+    assert code == 1
+    assert iso(market.states[-1].effective_ns, "binance") in error
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("at", "nobody", "latest"), "nothing is stored of binance:NOBODY"),
+        (("at", "a|b", "latest"), "is not a security"),
+        (("at", "btcusdt", "noon"), "is no time"),
+        (("at", "btcusdt"), "Missing"),
+        (("at", "btcusdt", "latest", "--gaps", "maybe"), "maybe"),
+        (("at", "btcusdt", "latest", "--orders"), "no orders to show"),
+        (("gaps", "nobody"), "nothing is stored of binance:NOBODY"),
+    ],
+)
+def test_what_cannot_run_ends_with_two_and_one_line(
+    obl: Obl, market: Market, words: tuple[str, ...], says: str
+) -> None:
+    code, _, error = obl(*words)
+    assert (code, says in error) == (2, True), error
+
+
+def test_no_database_ends_with_two_and_names_the_address(obl: Obl, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv(
+        "MONGODB_ENDPOINT", f"mongodb://me:secret@127.0.0.1:{port}/?serverSelectionTimeoutMS=200"
+    )
+    code, _, error = obl("gaps")
+    assert (code, f"no database answers at 127.0.0.1:{port}" in error, "secret" in error) == (2, True, False)
+
+
+def test_the_lists_are_json_lines_and_empty_ones_are_no_error(obl: Obl, market: Market) -> None:
+    code, [gap], _ = obl("gaps", "--json")
+    assert (code, gap["feed"], gap["cause"]) == (0, "book", "network")
+    code, spans, _ = obl("coverage", "btcusdt", "--json")
+    assert (code, [span["feed"] for span in spans]) == (0, ["book", "book", "trades"])
+    first, last = iso(market.states[0].effective_ns), iso(market.states[4].effective_ns)
+    code, trades, _ = obl("trades", "btcusdt", first, last, "--json")
+    assert (code, [trade["id"] for trade in trades]) == (0, [1, 2, 3, 4])
+    assert obl("trades", "btcusdt", last, last, "--json")[:2] == (0, [])
+    assert obl("gaps")[0] == obl("coverage")[0] == obl("trades", "btcusdt", first, last)[0] == 0
+
+
+def test_replay_is_one_line_for_each_thing_that_happened(obl: Obl, market: Market) -> None:
+    first, last = iso(market.states[0].effective_ns), iso(market.states[-1].effective_ns)
+    code, lines, _ = obl("replay", "btcusdt", first, last, "--json", "--trades", "--gaps", "include")
+    types = [line["type"] for line in lines]
+    assert (code, types[0], types.count("gap"), types.count("image")) == (0, "image", 1, 2)
+    assert types.count("trade") == 9
+    code, _, error = obl("replay", "btcusdt", first, last, "--json")
+    assert (code, "ledger row" in error) == (1, True)
+    code, _, text = obl("replay", "btcusdt", first, last, "--trades", "--gaps", "include")
+    assert (code, text.count("\n")) == (0, len(lines))
+
+
+def test_the_embedded_server_is_started_for_a_command_and_ends_with_it(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from store.database import busy
+
+    monkeypatch.delenv("MONGODB_ENDPOINT", raising=False)
+    port = free_port()
+    monkeypatch.setenv("MONGODB_EMBEDDED_PORT", str(port))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    assert run(["gaps"]) == 2
+    assert "there is no archive in" in capsys.readouterr().err
+    (tmp_path / "data" / "database").mkdir(parents=True)
+    assert run(["gaps"]) == 0
+    assert "nothing is missing" in capsys.readouterr().out
+    assert not busy(port)
