@@ -1,0 +1,164 @@
+"""Checkpoints come back as they were, damage is seen, and no file goes that anybody may need."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from book.checkpoint import (
+    Entry,
+    Index,
+    Round,
+    Rounds,
+    Unreadable,
+    begins_to_read,
+    kept,
+    pack_round,
+    unpack_body,
+    unpack_index,
+)
+from tests.unit.book.play import NAME, RECIPE, Story, copied, play
+from wire.names import bucket_of
+
+OTHER = "coinbase:BTC-USD"
+LINES = {NAME: "binance/a", OTHER: "coinbase/a"}
+BUCKETS = range(64)
+
+
+def state(name: str, position: int, born: int = 3, **more: Any) -> tuple[str, dict[str, Any]]:
+    return LINES[name], {"name": name, "position": position, "born": born, **more}
+
+
+def packed(*states: tuple[str, dict[str, Any]], read: int = 100) -> bytes:
+    return pack_round(BUCKETS, {"binance/a": read, "coinbase/a": read}, {NAME: 5}, states)
+
+
+def test_a_round_holds_each_state_and_says_how_far_it_read() -> None:
+    data = packed(state(NAME, 90, book=b"\x00\xff"), state(OTHER, 80))
+    index, start = unpack_index(data)
+    assert (index.read, index.done, index.buckets) == (
+        {"binance/a": 100, "coinbase/a": 100},
+        {NAME: 5},
+        tuple(BUCKETS),
+    )
+    first, second = index.entries
+    assert (first.security, first.line, first.born, first.position) == (NAME, "binance/a", 3, 90)
+    body = data[start + first.offset : start + first.offset + first.length]
+    assert unpack_body(first, body) == {"name": NAME, "position": 90, "born": 3, "book": b"\x00\xff"}
+    assert data[start + second.offset :] != b""
+
+
+@given(st.data())
+def test_any_flipped_bit_and_any_cut_is_seen(data: st.DataObject) -> None:
+    whole = bytearray(packed(state(NAME, 90, book=b"x" * 30)))
+    if data.draw(st.booleans()):
+        bit = data.draw(st.integers(0, len(whole) * 8 - 1))
+        whole[bit // 8] ^= 1 << bit % 8
+    else:
+        del whole[data.draw(st.integers(0, len(whole) - 1)) :]
+    with pytest.raises(Unreadable):
+        first_state(bytes(whole))
+
+
+def first_state(data: bytes) -> dict[str, Any]:
+    index, start = unpack_index(data)
+    entry = index.entries[0]
+    return unpack_body(entry, data[start + entry.offset : start + entry.offset + entry.length])
+
+
+def a_round(number: int, **positions: int) -> Round:
+    entries = tuple(Entry(name, "binance/a", 1, position, 0, 0, 0) for name, position in positions.items())
+    return Round(f"{number:012d}-0.checkpoint", Index((0,), {}, {}, entries), 0)
+
+
+def numbers(names: set[str]) -> list[int]:
+    return sorted(int(name.partition("-")[0]) for name in names)
+
+
+def test_of_each_security_two_not_past_done_the_oldest_past_it_and_the_newest_stay() -> None:
+    rounds = [a_round(n, A=10 * n) for n in range(1, 9)]
+    assert numbers(kept(rounds, {"A": 45})) == [3, 4, 5, 7, 8]
+    assert numbers(kept(rounds, {})) == [1, 7, 8]
+    assert numbers(kept(rounds, {"A": 1000})) == [7, 8]
+
+
+def test_a_file_stays_for_the_security_that_needs_it_longest() -> None:
+    rounds = [a_round(n, A=10 * n, B=10 * n) for n in range(1, 9)]
+    assert numbers(kept(rounds, {"A": 1000, "B": 25})) == [1, 2, 3, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("positions", "done", "begins"),
+    [([], 50, 3), ([10], 50, 3), ([10, 20], 15, 3), ([10, 20, 30], 29, 10), ([10, 20, 30], 30, 20)],
+)
+def test_a_security_reads_from_the_older_of_its_two_newest_entries_not_past_done(
+    positions: list[int], done: int, begins: int
+) -> None:
+    assert begins_to_read(positions, 3, done) == begins
+
+
+def test_a_folder_gives_the_newest_state_not_past_done(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, 0, BUCKETS)
+    for position in (10, 20, 30):
+        rounds.write(packed(state(NAME, position), read=position), {NAME: 20})
+    again = Rounds(tmp_path, 0, BUCKETS)
+    found = again.state(NAME, 25)
+    assert found is not None
+    assert found["position"] == 20
+    assert again.state(NAME, 5) is None
+    assert again.done() == {NAME: 5}
+    assert again.searched("binance/a", BUCKETS) == 30
+    assert again.securities()[NAME].position == 30
+
+
+def test_a_folder_says_what_it_will_never_read_again(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, 0, BUCKETS)
+    mine = bucket_of(NAME)
+    free = next(bucket for bucket in BUCKETS if bucket not in (mine, bucket_of(OTHER)))
+    assert rounds.needed("binance/a", [mine, free], {}) == {mine: 0, free: 0}
+    for position in (10, 20, 30):
+        rounds.write(packed(state(NAME, position), read=position + 5), {})
+    assert rounds.needed("binance/a", [mine, free], {NAME: 2}) == {mine: 3, free: 25}
+    assert rounds.needed("binance/a", [mine, free], {NAME: 30}) == {mine: 20, free: 25}
+    assert rounds.needed("coinbase/a", [mine], {NAME: 30}) == {mine: 25}
+
+
+def test_a_damaged_file_is_left_alone_and_the_one_before_is_taken(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, 0, BUCKETS)
+    for position in (10, 20):
+        rounds.write(packed(state(NAME, position)), {})
+    newest = max(tmp_path.iterdir())
+    data = bytearray(newest.read_bytes())
+    data[-1] ^= 1
+    newest.write_bytes(data)
+    again = Rounds(tmp_path, 0, BUCKETS)
+    found = again.state(NAME, 99)
+    assert found is not None
+    assert found["position"] == 10
+    newest.write_bytes(b"OBC1 and nothing more")
+    assert Rounds(tmp_path, 0, BUCKETS).unreadable == [newest.name]
+
+
+def test_a_worker_with_other_buckets_finds_its_securities_in_any_worker_s_files(tmp_path: Path) -> None:
+    Rounds(tmp_path, 0, BUCKETS).write(packed(state(NAME, 10), state(OTHER, 10)), {})
+    half = [bucket_of(OTHER)]
+    found = Rounds(tmp_path, 1, half)
+    assert list(found.securities()) == [OTHER]
+    assert found.searched("coinbase/a", half) == 100
+
+
+def test_a_restored_security_dumps_what_it_was_restored_from() -> None:
+    story = (
+        Story()
+        .begin()
+        .snapshot(0, 10)
+        .update(0.1, 11)
+        .trade(0.2, 5)
+        .update(1, 15)
+        .update(4000, 16)
+        .trade(9000, 6)
+    )
+    made = play(story.groups)[0]
+    assert copied(made, RECIPE).securities[NAME].dump() == made.securities[NAME].dump()
