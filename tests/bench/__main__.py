@@ -1,5 +1,6 @@
 """``python -m tests.bench``: what each stage costs per level change, beside the decode floor of this run.
 
+    --securities N  the capture under N names at once (otherwise two tables: as it is, and 8)
     --json FILE     write the same for machines
     --quick         less of everything: a look, not a measurement
     --profile STAGE print the functions in which a stage spends its time
@@ -18,11 +19,28 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from ingest.recorder import GROUP_BYTES
 from tests.bench import stages
-from tests.bench.market import Market, market
+from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 15.0
 """Times the decode floor that the whole may cost now; the database's own CPU is beside it."""
+
+SECURITIES = (1, 8)
+"""The capture as it is, and a line where each group has a part for each of several securities."""
+
+CAPTION = " ".join(
+    (
+        "Floor: msgspec's typed decoding of the same frames, depth and trades, and nothing else.",
+        "Stages run one after the other on what the one before made; CPU is user and system of all threads,",
+        "the least of the repeats. The capture is fed at saturation:",
+        f"groups of up to {GROUP_BYTES // 1024} KB of frames,",
+        f"receive times of {FRAMES_PER_SECOND:,} frames/s",
+        "with a tick for each second of them, exchange times as recorded.",
+        "BSON sizes are those with the receive times as recorded.",
+    )
+)
+"""What the figures mean."""
 
 
 class Row(msgspec.Struct):
@@ -36,14 +54,15 @@ class Row(msgspec.Struct):
 
 
 class Result(msgspec.Struct):
-    """One run of the bench."""
+    """One table."""
 
     source: str
     securities: int
     frames: int
     depth_frames: int
     level_changes: int
-    group_frames: int
+    group_bytes: int
+    frames_per_second: int
     floor: Row
     stages: list[Row]
     total: Row
@@ -59,19 +78,29 @@ class Result(msgspec.Struct):
     """Trades, images and gap rows too."""
 
 
+class Results(msgspec.Struct):
+    """One run of the bench."""
+
+    caption: str
+    tables: list[Result]
+    passed: bool
+
+
 def measure(feed: Market, repeats: int) -> Result:
-    """Run every stage over *feed*."""
+    """Run every stage over *feed*, as it arrives at saturation."""
     frames = sum(not arrival.is_snapshot for arrival in feed.arrivals)
-    runs = stages.Runs(repeats)
+    runs, once = stages.Runs(repeats), stages.Runs(1)
     floor_s, changes, depth_frames = stages.floor(feed, stages.Runs(max(repeats, 5)))
 
     def row(stage: str, cpu_s: float) -> Row:
         return Row(stage, cpu_s, 1e6 * cpu_s / changes, 1e6 * cpu_s / frames, cpu_s / floor_s)
 
-    groups = stages.groups_of(feed)
+    groups = stages.groups_of(saturated(feed))
     book_s, batches = stages.book(groups, runs)
     condition_s, documents = stages.condition(batches, runs)
     stored = stages.store(documents, runs)
+    as_recorded = stages.condition(stages.book(stages.groups_of(feed), once)[1], once)[1]
+    sizes = stages.sizes(as_recorded)
     rows = [
         row("ingest", stages.ingest(feed, runs)),
         row("book", book_s),
@@ -86,7 +115,8 @@ def measure(feed: Market, repeats: int) -> Result:
         frames=frames,
         depth_frames=depth_frames,
         level_changes=changes,
-        group_frames=stages.GROUP_FRAMES,
+        group_bytes=GROUP_BYTES,
+        frames_per_second=FRAMES_PER_SECOND,
         floor=row("decode floor", floor_s),
         stages=rows,
         total=total,
@@ -94,17 +124,17 @@ def measure(feed: Market, repeats: int) -> Result:
         bar=BAR,
         passed=total.times_floor <= BAR,
         documents=stored.documents,
-        changes_stored=stored.levels,
-        bson_bytes=stored.bson_bytes,
-        bson_bytes_per_change=stored.bson_bytes.get("changes", 0) / max(1, stored.levels),
-        all_bson_bytes_per_change=sum(stored.bson_bytes.values()) / max(1, stored.levels),
+        changes_stored=sizes.levels,
+        bson_bytes=sizes.bson_bytes,
+        bson_bytes_per_change=sizes.bson_bytes.get("changes", 0) / max(1, sizes.levels),
+        all_bson_bytes_per_change=sum(sizes.bson_bytes.values()) / max(1, sizes.levels),
     )
 
 
 def show(result: Result, console: Console) -> None:
     """Print the table."""
     table = Table(
-        title=f"{result.source}: {result.securities} securities, {result.frames:,} frames, "
+        title=f"{result.source} x {result.securities}: {result.frames:,} frames, "
         f"{result.level_changes:,} level changes"
     )
     table.add_column("stage")
@@ -140,7 +170,7 @@ def show(result: Result, console: Console) -> None:
 def profile(feed: Market, stage: str) -> None:
     """Print where *stage* spends its time."""
     once, watched = stages.Runs(1), stages.Runs(1, Profile())
-    groups = stages.groups_of(feed)
+    groups = stages.groups_of(saturated(feed))
     match stage:
         case "ingest":
             stages.ingest(feed, watched)
@@ -159,18 +189,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--securities", type=int, default=8)
+    parser.add_argument("--securities", type=int)
     parser.add_argument("--profile", choices=("ingest", "book", "condition", "store"))
     given = parser.parse_args()
-    feed = market(given.securities, 31 if given.quick else 121)
+    numbers = (given.securities,) if given.securities else SECURITIES
+    seconds = 31 if given.quick else SECONDS
     if given.profile:
-        profile(feed, given.profile)
+        profile(market(numbers[0], seconds), given.profile)
         return 0
-    result = measure(feed, 2 if given.quick else 5)
-    show(result, Console())
+    console, tables = Console(), []
+    for securities in numbers:
+        tables.append(measure(market(securities, seconds), 2 if given.quick else 5))
+        show(tables[-1], console)
+    console.print(CAPTION, style="dim")
+    results = Results(CAPTION, tables, all(table.passed for table in tables))
     if given.json:
-        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    return 0 if result.passed else 1
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    return 0 if results.passed else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The frames that the bench runs on: a capture, or where there is none a synthetic market.
 
-One recorded security is given several names, each with the whole stream, frame by frame in turn:
-a group then holds frames of many securities, as it does where speed matters.
+One recorded security may be given several names, each with the whole stream, frame by frame in turn: a group
+then holds frames of many securities.  For the measurement receive times are those of a line at saturation.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,12 @@ CAPTURE = "binance_spot_ETHUSDT_20240808"
 SYMBOL = "ETHUSDT"
 NS_PER_SECOND = 1_000_000_000
 SNAPSHOT_LEVELS = 1000
+
+SECONDS = 345
+"""The whole capture; so long that the first snapshot and image are a small part of it."""
+
+FRAMES_PER_SECOND = 20_000
+"""Of one line at saturation; its ticks come each second of it."""
 
 _PRICE_SCALE, _SIZE_SCALE = 2, 4
 _START_NS = 1_723_161_254 * NS_PER_SECOND
@@ -39,7 +45,7 @@ class Market(NamedTuple):
     arrivals: list[Arrival]
 
 
-def market(securities: int, seconds: float) -> Market:
+def market(securities: int, seconds: float = SECONDS) -> Market:
     """Return the first *seconds* of the capture, or of the synthetic market, as *securities* of them."""
     recorded = (captures.FOLDER / f"{CAPTURE}.jsonl.zst").is_file()
     lines = list(_until(_of_capture() if recorded else _synthetic(Random(1)), seconds))
@@ -51,6 +57,14 @@ def market(securities: int, seconds: float) -> Market:
         for symbol, upper, lower in names
     ]
     return Market(CAPTURE if recorded else "synthetic", symbols, arrivals)
+
+
+def saturated(feed: Market) -> Market:
+    """Return *feed* as it arrives when a backlog is sent: from its end on, FRAMES_PER_SECOND."""
+    start_ns = feed.arrivals[-1].recv_ns
+    step_ns = NS_PER_SECOND // FRAMES_PER_SECOND
+    arrivals = [each._replace(recv_ns=start_ns + n * step_ns) for n, each in enumerate(feed.arrivals)]
+    return feed._replace(arrivals=arrivals)
 
 
 Line = tuple[int, bytes, bool]

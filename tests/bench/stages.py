@@ -1,14 +1,15 @@
 """The stages as their processes run them, each over the whole of what the one before gave.
 
 stage      in                     measured                                                    out
-floor      depth frames           msgspec, typed, and nothing else                            (levels)
-ingest     websocket bytes        split, route, sequence, pack_group, write, one sync         (journal)
+floor      the same frames        msgspec, typed, and nothing else                            (levels)
+ingest     websocket bytes        split, route, sequence, journal, publish, syncs             (journal)
 book       groups                 unpack_group, Maintainer, pack_all                          batches
 condition  batches                unpack_all, Conditioner with its codec, pack, answers       documents
 store      documents              unpack, BSON, bulk writes of what waits                     (database)
 transport  groups to documents    every hop once over ipc, both ends, ZeroMQ's threads too
 
-CPU is ``process_time`` (user and system, all threads) of this process.
+CPU is ``process_time`` (user and system, all threads) of this process.  Groups are what an ingester makes
+at saturation: up to ``recorder.GROUP_BYTES`` of frames.
 """
 
 import gc
@@ -16,7 +17,8 @@ import os
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from cProfile import Profile
 from pathlib import Path
 from random import Random
@@ -31,8 +33,9 @@ from condition.conditioner import Conditioner
 from ingest.actions import Dial
 from ingest.framing import Splitter
 from ingest.link import Subscription
+from ingest.recorder import GROUP_BYTES, GROUP_ROWS, Recorder
 from ingest.session import Session
-from journal.group import Kind, unpack_group
+from journal.group import unpack_group
 from journal.writer import Writer
 from store.documents import to_bson
 from store.outcome import Verdict
@@ -43,6 +46,7 @@ from tests.bench.market import SNAPSHOT_LEVELS, Market
 from tests.embedded import Server
 from tests.journaled import Journal, instrument_body
 from venue import VENUES
+from wire.loop import Loop
 from wire.messages import Answer, Document, Policy, Wanted, pack, pack_all, unpack, unpack_all
 from wire.names import BUCKETS
 
@@ -51,8 +55,8 @@ FEED = "depth"
 WINDOW_SECONDS = 10
 RECIPE = Recipe(WINDOW_SECONDS * 1_000_000_000, 600, 3600)
 
-GROUP_FRAMES = 64
-"""A linger of 5 ms at 12,800 frames a second: where speed matters, groups are this large."""
+SYNC_MS = 100
+"""As JOURNAL_SYNC_MS is unless set."""
 
 READ_BYTES = 256 * 1024
 """What the ingester asks of a socket at once."""
@@ -70,18 +74,23 @@ class Runs(NamedTuple):
     profiler: Profile | None = None
 
 
-def timed(runs: Runs, prepare: Callable[[], Callable[[], Made]]) -> tuple[float, Made]:
-    """Return the least CPU seconds of what *prepare* returns, prepared anew each time, and what it made.
+def timed(
+    runs: Runs, prepare: Callable[[], AbstractContextManager[Callable[[], Made]]]
+) -> tuple[float, Made]:
+    """Return the least CPU seconds of what *prepare* gives, prepared anew each time, and what it made.
 
-    The least, for what disturbs a run only ever adds.
+    The least, for what disturbs a run only ever adds.  What the bench itself holds is kept from the
+    garbage collector, for the processes have no such thing.
     """
     best = float("inf")
     for _ in range(runs.repeats):
-        run = prepare()
-        gc.collect()
-        started = time.process_time()
-        made = runs.profiler.runcall(run) if runs.profiler else run()
-        best = min(best, time.process_time() - started)
+        with prepare() as run:
+            gc.collect()
+            gc.freeze()
+            started = time.process_time()
+            made = runs.profiler.runcall(run) if runs.profiler else run()
+            best = min(best, time.process_time() - started)
+            gc.unfreeze()
     return best, made
 
 
@@ -98,25 +107,53 @@ class _Depth(msgspec.Struct):
     a: list[tuple[str, str]]
 
 
-class _Frame(msgspec.Struct):
+class _DepthFrame(msgspec.Struct):
     stream: str
     data: _Depth
 
 
-def floor(market: Market, runs: Runs) -> tuple[float, int, int]:
-    """Return CPU seconds, level changes and depth frames of decoding alone."""
-    frames = [each.data for each in market.arrivals if b"@depth" in each.data[:40]]
-    decode = msgspec.json.Decoder(_Frame).decode
+class _Trade(msgspec.Struct):
+    e: str
+    s: str
+    t: int
+    p: str
+    q: str
+    T: int
+    m: bool
+
+
+class _TradeFrame(msgspec.Struct):
+    stream: str
+    data: _Trade
+
+
+class Floor(NamedTuple):
+    """What decoding alone costs, and how much there is to decode."""
+
+    cpu_s: float
+    level_changes: int
+    depth_frames: int
+
+
+def floor(market: Market, runs: Runs) -> Floor:
+    """Return what it costs to decode all frames, each by the decoder of its kind."""
+    frames = [each.data for each in market.arrivals if not each.is_snapshot]
+    depths = [frame for frame in frames if b"@depth" in frame[:40]]
+    trades = [frame for frame in frames if b"@trade" in frame[:40]]
+    decode_depth = msgspec.json.Decoder(_DepthFrame).decode
+    decode_trade = msgspec.json.Decoder(_TradeFrame).decode
 
     def run() -> int:
         levels = 0
-        for frame in frames:
-            data = decode(frame).data
+        for frame in depths:
+            data = decode_depth(frame).data
             levels += len(data.b) + len(data.a)
+        for frame in trades:
+            decode_trade(frame)
         return levels
 
-    cpu_s, levels = timed(runs, lambda: run)
-    return cpu_s, levels, len(frames)
+    cpu_s, levels = timed(runs, lambda: nullcontext(run))
+    return Floor(cpu_s, levels, len(depths))
 
 
 # --- ingest -------------------------------------------------------------------------------------
@@ -147,42 +184,39 @@ def _session(market: Market) -> Session:
 
 
 def ingest(market: Market, runs: Runs) -> float:
-    """Return the CPU seconds from websocket bytes to the journal."""
+    """Return the CPU seconds from websocket bytes to the journal and its live copy."""
     reads = _as_websocket(market)
 
-    def prepare() -> Callable[[], None]:
-        folder = tempfile.TemporaryDirectory(prefix="obl-bench-")
-        writer = Writer(Path(folder.name), LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
-        session, splitter, route = _session(market), Splitter(), VENUES["binance"].route
-        names = {symbol: f"binance:{symbol}" for symbol in market.symbols}
+    @contextmanager
+    def prepare() -> Iterator[Callable[[], None]]:
+        with tempfile.TemporaryDirectory(prefix="obl-bench-") as folder:
+            writer = Writer(Path(folder) / "journal", LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
+            loop, session, splitter = Loop(), _session(market), Splitter()
+            publisher = loop.socket(zmq.PUB, bind=f"ipc://{folder}/frames", linger_ms=0)
+            recorder = Recorder(loop, writer, publisher, linger_ms=5, sync_ms=SYNC_MS)
+            route = VENUES["binance"].route
+            names = {symbol: f"binance:{symbol}" for symbol in market.symbols}
 
-        def run() -> None:
-            rows: list[tuple[int, str, int, bytes]] = []
-            for data in reads:
-                now = time.monotonic_ns()
-                recv_ns = time.time_ns()
-                for _, payload in splitter.feed(data):
-                    found = route(payload, FEED)
-                    rows.append((recv_ns, names[found.symbol], 1, payload))
-                    session.frame(1, found, payload, now)
-                    if len(rows) >= GROUP_FRAMES:
-                        writer.append(Kind.FRAME, rows)
-                        rows = []
-            if rows:
-                writer.append(Kind.FRAME, rows)
-            writer.sync()
-            writer.close()
-            folder.cleanup()
+            def run() -> None:
+                for data in reads:
+                    now, recv_ns = time.monotonic_ns(), time.time_ns()
+                    for _, payload in splitter.feed(data):
+                        found = route(payload, FEED)
+                        recorder.frame(recv_ns, names[found.symbol], 1, payload)
+                        session.frame(1, found, payload, now)
+                recorder.close()
 
-        return run
+            yield run
+            publisher.close()
+            loop.close()
 
     return timed(runs, prepare)[0]
 
 
 def groups_of(market: Market) -> list[bytes]:
     """Return the groups of a line that recorded the market from its start."""
-    journal = Journal(LINE, per_group=GROUP_FRAMES)
-    start_ns = market.arrivals[0].recv_ns
+    journal = Journal(LINE, per_group=GROUP_ROWS)
+    start_ns, held = market.arrivals[0].recv_ns, 0
     journal.start(start_ns)
     for symbol in market.symbols:
         journal.add(start_ns, f"binance:{symbol}", FEED)
@@ -190,8 +224,12 @@ def groups_of(market: Market) -> list[bytes]:
     for recv_ns, symbol, data, is_snapshot in market.arrivals:
         if is_snapshot:
             journal.rest(recv_ns, f"binance:{symbol}", data, levels=SNAPSHOT_LEVELS)
-        else:
-            journal.frame(recv_ns, f"binance:{symbol}", data)
+            continue
+        journal.frame(recv_ns, f"binance:{symbol}", data)
+        held += len(data)
+        if held >= GROUP_BYTES:
+            journal.flush()
+            held = 0
     journal.flush()
     return journal.groups
 
@@ -202,7 +240,7 @@ def groups_of(market: Market) -> list[bytes]:
 def book(groups: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
     """Return the CPU seconds of the maintainer, and the batches it sends."""
 
-    def prepare() -> Callable[[], list[bytes]]:
+    def prepare() -> AbstractContextManager[Callable[[], list[bytes]]]:
         maintainer = Maintainer(VENUES, RECIPE, range(BUCKETS))
         for bucket in range(BUCKETS):
             maintainer.begin(bucket, 1)
@@ -215,7 +253,7 @@ def book(groups: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
                     batches.append(pack_all(messages))
             return batches
 
-        return run
+        return nullcontext(run)
 
     return timed(runs, prepare)
 
@@ -223,7 +261,7 @@ def book(groups: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
 def condition(batches: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
     """Return the CPU seconds of the conditioner, and the documents it sends."""
 
-    def prepare() -> Callable[[], list[bytes]]:
+    def prepare() -> AbstractContextManager[Callable[[], list[bytes]]]:
         core = Conditioner(window_ns=RECIPE.window_ns, reply_to="ipc://answers", token=1, lines=frozenset())
 
         def run() -> list[bytes]:
@@ -240,7 +278,7 @@ def condition(batches: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
                     core.answer(answer, number)  # type: ignore[arg-type]
             return documents
 
-        return run
+        return nullcontext(run)
 
     return timed(runs, prepare)
 
@@ -249,13 +287,18 @@ def condition(batches: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
 
 
 class Stored(NamedTuple):
-    """What the database was given."""
+    """What storing cost."""
 
     cpu_s: float
     server_cpu_s: float
     documents: int
+
+
+class Sizes(NamedTuple):
+    """What the database is given."""
+
     bson_bytes: dict[str, int]
-    """Per collection, of the versions that were written last."""
+    """Per collection, of the versions that are written last."""
     levels: int
     """Level changes in them."""
 
@@ -276,7 +319,7 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
     names = iter(range(runs.repeats))
     client = server.client()
 
-    def prepare() -> Callable[[], list[Entry]]:
+    def prepare() -> AbstractContextManager[Callable[[], list[Entry]]]:
         writer = StoreWriter(client[f"bench_{next(names)}"], "bench", WINDOW_SECONDS)
         writer.prepare()
 
@@ -294,16 +337,21 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
             server_s = min(server_s, _cpu_of(server.pid) - before)
             return taken
 
-        return run
+        return nullcontext(run)
 
     cpu_s, entries = timed(runs, prepare)
     client.close()
-    newest: dict[str, Entry] = {entry.document.id: entry for entry in entries}
-    sizes: dict[str, int] = {}
-    for entry in newest.values():
-        sizes[entry.document.collection] = sizes.get(entry.document.collection, 0) + len(entry.data)
-    levels = sum(_levels(entry.document) for entry in newest.values())
-    return Stored(cpu_s, server_s, len(entries), sizes, levels)
+    return Stored(cpu_s, server_s, len(entries))
+
+
+def sizes(documents: list[bytes]) -> Sizes:
+    """Return how large *documents* are in the database."""
+    newest = {document.id: document for data in documents for document in unpack_documents(data)}
+    by_collection: dict[str, int] = {}
+    for document in newest.values():
+        size = len(to_bson(document))
+        by_collection[document.collection] = by_collection.get(document.collection, 0) + size
+    return Sizes(by_collection, sum(map(_levels, newest.values())))
 
 
 def _write(writer: StoreWriter, waiting: Waiting) -> None:
@@ -332,21 +380,21 @@ def _cpu_of(pid: int) -> float:
 def transport(hops: Iterable[list[bytes]], runs: Runs) -> float:
     """Return the CPU seconds that sending and receiving every message once costs, over ipc."""
 
-    def prepare() -> Callable[[], None]:
-        folder = tempfile.TemporaryDirectory(prefix="obl-")
-        context = zmq.Context()
-        sender, receiver = context.socket(zmq.PUSH), context.socket(zmq.PULL)
-        sender.bind(f"ipc://{folder.name}/bench")
-        receiver.connect(f"ipc://{folder.name}/bench")
+    @contextmanager
+    def prepare() -> Iterator[Callable[[], None]]:
+        with tempfile.TemporaryDirectory(prefix="obl-") as folder:
+            context = zmq.Context()
+            sender, receiver = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+            sender.bind(f"ipc://{folder}/bench")
+            receiver.connect(f"ipc://{folder}/bench")
 
-        def run() -> None:
-            for messages in hops:
-                for data in messages:
-                    sender.send(data)
-                    receiver.recv()
+            def run() -> None:
+                for messages in hops:
+                    for data in messages:
+                        sender.send(data)
+                        receiver.recv()
+
+            yield run
             context.destroy(linger=0)
-            folder.cleanup()
-
-        return run
 
     return timed(runs, prepare)[0]

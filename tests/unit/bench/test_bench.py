@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ingest.recorder import GROUP_BYTES
+from journal.group import Kind, unpack_group
 from tests import captures
 from tests.bench import stages
-from tests.bench.market import market
+from tests.bench.market import FRAMES_PER_SECOND, market, saturated
 from venue import VENUES
 from venue.api import DepthUpdate
 from wire.messages import Document, unpack
@@ -26,7 +28,7 @@ def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def test_every_level_change_of_the_windows_that_ended_becomes_part_of_a_document(source: str) -> None:
     feed = market(2, 25)
     _, changes, depth_frames = stages.floor(feed, ONCE)
-    _, batches = stages.book(stages.groups_of(feed), ONCE)
+    _, batches = stages.book(stages.groups_of(saturated(feed)), ONCE)
     _, documents = stages.condition(batches, ONCE)
     blocks = [d for d in map(unpack, documents) if isinstance(d, Document) and d.collection == "changes"]
     windows = {(block.security, block.start_ns) for block in blocks}
@@ -59,3 +61,19 @@ def test_the_synthetic_market_has_no_gap_and_never_crosses(monkeypatch: pytest.M
 
 def test_ingest_takes_every_frame(source: str) -> None:
     assert stages.ingest(market(2, 3), ONCE) > 0
+
+
+def test_groups_are_as_large_as_an_ingester_at_saturation_makes_them(source: str) -> None:
+    feed = saturated(market(4, 40))
+    groups = [unpack_group(data) for data in stages.groups_of(feed)]
+    frames = [group for group in groups if group.kind is Kind.FRAME]
+    sizes = [sum(len(record.payload) for record in group.records()) for group in frames]
+    full = [size for size in sizes if size >= GROUP_BYTES]
+    assert len(full) >= len(sizes) - 3  # a snapshot and the end cut groups short
+    assert all(size < GROUP_BYTES + 32768 for size in sizes)
+
+
+def test_a_tick_comes_each_second_of_saturation(source: str) -> None:
+    feed = saturated(market(8, 345))
+    kinds = [unpack_group(data).kind for data in stages.groups_of(feed)]
+    assert kinds.count(Kind.TICK) == len(feed.arrivals) // FRAMES_PER_SECOND
