@@ -241,6 +241,16 @@ def test_one_flipped_bit_is_an_error_that_names_the_document(
         archive.book_at(market.security, market.states[0].effective_ns)
 
 
+def test_an_image_with_another_hash_is_found_when_asked_for(archive: Archive, mongo: Database[Any]) -> None:
+    market = quiet_market()
+    store(mongo, market.documents())
+    mongo.images.update_many({"security": market.security}, {"$set": {"hash": bytes(16)}})
+    time_ns = market.states[2].effective_ns
+    assert archive.book_at(market.security, time_ns) is not None
+    with pytest.raises(Damaged, match="image.* another hash"):
+        archive.book_at(market.security, time_ns, verify=True)
+
+
 def test_a_wrong_hash_is_found_when_asked_for(archive: Archive, mongo: Database[Any]) -> None:
     market = quiet_market()
     store(mongo, market.documents())

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.errors import BulkWriteError
 
 from store.documents import READING, from_bson, to_bson
 from store.outcome import Verdict
@@ -92,6 +94,32 @@ def test_two_writers_that_race_with_two_versions_leave_the_one_that_covers_more(
         assert set(race(name)) <= {Verdict.STORED, Verdict.HAD}
     found = covered(mongo)
     assert [found[f"v:S|changes|{name}"] for name in range(10, 30)] == [2] * 20
+
+
+class Overtaken:
+    """A database in which another writer's smaller version gets in between our search and our insert, once."""
+
+    def __init__(self, database: Database[Any], smaller: Entry) -> None:
+        self._database, self._smaller = database, smaller
+        self.name = database.name
+        self.bulks = 0
+
+    def get_collection(self, name: str, **options: Any) -> Any:
+        collection = self._database.get_collection(name, **options)
+        return self if name == "changes" else collection
+
+    def bulk_write(self, operations: Any, ordered: bool) -> None:
+        self.bulks += 1
+        if self.bulks == 1:
+            self._database.changes.insert_one(RawBSONDocument(self._smaller.data))
+            raise BulkWriteError({"writeErrors": [{"index": 0, "code": 11000, "errmsg": "E11000"}]})
+        self._database.changes.bulk_write(operations, ordered=ordered)
+
+
+def test_a_key_that_a_smaller_version_took_first_is_replaced_at_the_second_try(mongo: Database[Any]) -> None:
+    overtaken: Any = Overtaken(mongo, version(1))
+    assert put(Writer(overtaken, "recorder-1", 10), version(2)) == [Verdict.STORED]
+    assert (covered(mongo), overtaken.bulks) == ({"v:S|changes|10": 2}, 2)
 
 
 def test_the_lookups_of_readers_have_their_index(writer: Writer, mongo: Database[Any]) -> None:
