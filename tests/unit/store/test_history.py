@@ -247,7 +247,7 @@ def test_an_image_with_another_hash_is_found_when_asked_for(archive: Archive, mo
     mongo.images.update_many({"security": market.security}, {"$set": {"hash": bytes(16)}})
     time_ns = market.states[2].effective_ns
     assert archive.book_at(market.security, time_ns) is not None
-    with pytest.raises(Damaged, match="image.* another hash"):
+    with pytest.raises(Damaged, match=r"image.* another hash"):
         archive.book_at(market.security, time_ns, verify=True)
 
 

@@ -97,7 +97,7 @@ def test_two_writers_that_race_with_two_versions_leave_the_one_that_covers_more(
 
 
 class Overtaken:
-    """A database in which another writer's smaller version gets in between our search and our insert, once."""
+    """A database in which a smaller version gets in between our search and our insert, once."""
 
     def __init__(self, database: Database[Any], smaller: Entry) -> None:
         self._database, self._smaller = database, smaller
