@@ -44,17 +44,15 @@ class Ledger:
         if self._open is None:
             self._seam = {"first_id": first_id, "from_ns": from_ns, "start_ns": start_ns, "cause": cause}
 
-    def close(self, last_id: int | None, to_ns: int) -> None:
+    def close(self, last_id: int, to_ns: int) -> None:
         """Note that a chain starts after *last_id*, its first update at *to_ns*."""
         if self._seam is not None:
             self.rows += 1
             self._emit(self._seam, last_id=None, to_ns=to_ns, state="unverifiable", covered=1)
             self._seam = None
         elif self._open is not None:
-            healed = last_id is not None and last_id < self._open["first_id"]
+            healed = last_id < self._open["first_id"]
             state, covered = ("healed", 2) if healed else ("open", 1)
-            if last_id is None:
-                state = "unverifiable"
             self._emit(self._open, last_id=last_id, to_ns=to_ns, state=state, covered=covered)
             self._open = None
 

@@ -35,7 +35,10 @@ def answer(security: Security, depth: int | None = None, *, orders: bool = False
     shown: dict[str, Any] = {
         "security": security.name,
         "time": iso(feed.time_ns, venue),
-        "update_id": feed.last_id if security.traits.has_ids else None,
+        # while a chain waits for its first update the book is the snapshot's
+        "update_id": (feed.last_id if feed.starting is None else feed.starting)
+        if security.traits.has_ids
+        else None,
         "certified": {
             "bid_low": None if low is None else text(low, prices),
             "ask_high": None if high is None else text(high, prices),

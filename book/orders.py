@@ -22,7 +22,7 @@ import numpy as np
 
 from book.hash import L3_WORDS, PENDING_ROWS, Sums, of_orders, words_of_id
 from book.levels import Levels
-from book.scales import Refused, Scales, factor, rescaled
+from book.scales import LARGEST, Refused, Scales, factor, rescaled
 from venue.api import OrderKind
 from wire.messages import ABSENT
 
@@ -89,15 +89,20 @@ class OrderBook:
         return len(self._orders)
 
     def replace(self, rows: Iterable[Row], scales: Scales) -> None:
-        """Become *rows*, the orders of a price in queue order."""
-        self._orders = {}
-        self._queues = ({}, {})
+        """Become *rows*, the orders of a price in queue order.
+
+        Raises:
+            Refused: what rests at a price does not fit 64 bits; the book is as it was.
+        """
+        orders: dict[bytes, _Order] = {}
+        queues: tuple[dict[int, dict[bytes, _Order]], ...] = ({}, {})
         totals: tuple[dict[int, int], dict[int, int]] = ({}, {})
         for row in rows:
-            if row.size:
-                order = self._orders[row.order_id] = _Order(row)
-                self._queues[row.side].setdefault(row.price, {})[row.order_id] = order
-                totals[row.side][row.price] = totals[row.side].get(row.price, 0) + row.size
+            if row.size and row.order_id not in orders:
+                order = orders[row.order_id] = _Order(row)
+                queues[row.side].setdefault(row.price, {})[row.order_id] = order
+                totals[row.side][row.price] = rescaled(totals[row.side].get(row.price, 0) + row.size, 1)
+        self._orders, self._queues = orders, queues
         self.fold.replace(totals[0].items(), totals[1].items(), scales)
         self.sum_up()
 
@@ -179,7 +184,7 @@ class OrderBook:
     def _open(self, event: Event) -> list[LevelChange]:
         if event.price == ABSENT or event.size == ABSENT:
             raise Desync("an open order without price or size")
-        self._check_crossing(event.side, event.price, event.size)
+        self._check(event.side, event.price, event.size)
         changes = []
         known = self._orders.get(event.order_id)
         if known is not None:
@@ -200,10 +205,13 @@ class OrderBook:
         if price == order.price and size <= order.size:
             return self._resize(order, size)
         side = order.side
-        self._check_crossing(side, price, size)
+        self._check(side, price, size)
         return self._remove(order) + self._place(side, price, size, event)
 
-    def _check_crossing(self, side: int, price: int, size: int) -> None:
+    def _check(self, side: int, price: int, size: int) -> None:
+        """Refuse an order that cannot rest there."""
+        if (self.fold.asks if side else self.fold.bids).sizes.get(price, 0) + size > LARGEST:
+            raise Desync("more at one price than 64 bits hold")
         other = (self.fold.bids if side else self.fold.asks).best()
         if other is None or not size or self.may_cross:
             return
@@ -242,7 +250,7 @@ class OrderBook:
     def _level(self, side: int, price: int, by: int) -> LevelChange:
         ladder = self.fold.asks if side else self.fold.bids
         old = ladder.sizes.get(price, 0)
-        size = rescaled(old + by, 1)
+        size = old + by
         ladder.apply((price,), (size,))
         return side, price, size, old
 

@@ -21,9 +21,10 @@ import msgspec
 
 from book import reading
 from book.bookfeed import BookFeed, Stopped, Windows
+from book.joined import Joined
 from book.outlet import Outlet
 from book.scales import Refused, Scales
-from book.sync import FeedSync, Outcome, State, Sync, Update
+from book.sync import FeedSync, State, Sync, Update
 from book.trades import Print, TradeFeed
 from journal.group import Record
 from journal.payload import Command, Connection, Rest
@@ -44,12 +45,6 @@ from wire.names import symbol_of
 CONFIRM_TICKS = 900
 """A line that starts again adds each of its securities again at once; one it has not named by then was
 removed while it was away."""
-
-WISH_TICKS = 10
-"""A security that waits this long asks for a snapshot itself: what the line fetched may have been stale."""
-
-BASE_TICKS = 900
-"""After this long a snapshot without an update no longer holds back the marks: checkpoints hold it."""
 
 OK_STATUS = 200
 
@@ -81,15 +76,24 @@ class Security:
         self._venue = venue
         self._recipe = recipe
         self._policies: tuple[Policy, ...] = (Policy(),)
-        self._base_position: int | None = None
-        self._base_ticks = 0
-        self._waiting_ticks = 0
         self._unconfirmed_ticks: int | None = None
-        self._was_desync = False
-        self.traits = Feed("l2", True, True)
-        self.sync: Sync | FeedSync = Sync()
-        self.book = BookFeed(self.outlet, self._windows(), "l2", self._decoded)
-        self.trades = TradeFeed(self.outlet, self._windows())
+        self._joined = self._joined_of("", Feed("l2", True, True))
+        self.trades = TradeFeed(self.outlet, self._windows("l2"))
+
+    @property
+    def book(self) -> BookFeed:
+        """Return its book."""
+        return self._joined.book
+
+    @property
+    def sync(self) -> Sync | FeedSync:
+        """Return the rule that its updates follow."""
+        return self._joined.sync
+
+    @property
+    def traits(self) -> Feed:
+        """Return what its feed can do."""
+        return self._joined.traits
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
 
@@ -103,17 +107,23 @@ class Security:
             try:
                 decoded = self._venue.decode(record.payload, self.feed)
             except UnknownFrame:
-                self._unknown(record, updates)
+                self.unknown_frames += 1
+                if self._joined.may_have_lost(record):
+                    self._joined.take(updates)
+                    updates = []
+                    self._joined.stop(Stopped("venue", []))
                 continue
-            if isinstance(decoded, BookSnapshot):
-                self._updates(updates)
+            if isinstance(decoded, self._strangers):
+                self.unknown_frames += 1  # of the feed that was recorded before, still on its way
+            elif isinstance(decoded, BookSnapshot):
+                self._joined.take(updates)
                 updates = []
-                self._feed_snapshot(record, decoded)
+                self._joined.feed_snapshot(record, decoded)
             else:
                 _sort(record, decoded, updates, prints)
         if prints:
             self.trades.take(prints)
-        self._updates(updates)
+        self._joined.take(updates)
         self.recv_ns = records[-1].recv_ns
 
     def rest(self, record: Record, rest: Rest) -> None:
@@ -122,8 +132,8 @@ class Security:
             return
         if rest.what == "instrument":
             self._instrument(rest.body)
-        elif rest.what == "depth" and self.state != "removed" and isinstance(self.sync, Sync):
-            self._rest_snapshot(record, rest, self.sync)
+        elif rest.what == "depth" and self.state != "removed":
+            self._joined.rest_snapshot(record, rest)
 
     def command(self, record: Record, command: Command) -> None:
         """Work off a change of the set of securities."""
@@ -145,20 +155,14 @@ class Security:
         """Work off the end of a connection."""
         if self.state == "removed" or connection.what != "closed":
             return
-        if isinstance(self.sync, FeedSync):
-            self.sync.closed(record.connection, connection.reason)
-        else:
-            self._run(self.sync.closed(record.connection, connection.reason, record.recv_ns))
+        self._joined.closed(record, connection.reason)
 
     def epoch(self, record: Record) -> None:
         """Work off the start of another epoch."""
         if self.state == "removed":
             return
         self._unconfirmed_ticks = 0
-        if isinstance(self.sync, FeedSync):
-            self.sync.new_epoch()
-        else:
-            self._run(self.sync.new_epoch(record.recv_ns))
+        self._joined.new_epoch(record)
 
     def tick(self, record: Record) -> None:
         """Let a second pass."""
@@ -172,12 +176,8 @@ class Security:
             if self._unconfirmed_ticks > CONFIRM_TICKS:
                 self._remove()
                 return
-        if isinstance(self.sync, Sync):
-            self._run(self.sync.tick(record.recv_ns))
-        self._stopped(self.book.tick())
+        self._joined.tick(record)
         self.trades.tick()
-        self._waiting_ticks = self._waiting_ticks + 1 if self.sync.state is State.WAITING else 0
-        self._base_ticks += 1
         self.outlet.emit(Mark)
 
     def cut_open(self) -> None:
@@ -188,7 +188,8 @@ class Security:
     def take(self, position: int) -> list[RunMessage]:
         """Return what the records before *position* came to."""
         self.position = position
-        return self.outlet.take(self._low(position))
+        lows = (position, self._joined.low_position(), self.trades.low_position)
+        return self.outlet.take(min(low for low in lows if low is not None))
 
     def begin(self, run: int) -> None:
         """Start *run*: what follows goes on from here."""
@@ -200,9 +201,7 @@ class Security:
     @property
     def wishes_snapshot(self) -> bool:
         """Say whether only a new snapshot helps, and none seems to be on its way."""
-        if self.state == "removed" or self.sync.state is not State.WAITING:
-            return False
-        return self._was_desync or self._waiting_ticks >= WISH_TICKS
+        return self.state != "removed" and self._joined.wishes_snapshot
 
     @property
     def shown_state(self) -> str:
@@ -217,12 +216,20 @@ class Security:
 
     # --- what happens inside ---
 
+    @property
+    def _strangers(self) -> type:
+        """Return what a frame of this feed's kind of book never is."""
+        return DepthUpdate if self.traits.book == "l3" else OrderEvent
+
+    def _joined_of(self, feed: str, traits: Feed) -> Joined:
+        windows = self._windows(traits.book)
+        return Joined(self.outlet, windows, self._venue, self._symbol, feed, traits)
+
     def _use_feed(self, feed: str, traits: Feed) -> None:
         """Start with an empty book of *feed*; what was final stays final."""
         before = self.book
-        self.feed, self.traits = feed, traits
-        self.sync = Sync() if traits.rest_base else FeedSync()
-        self.book = BookFeed(self.outlet, self._windows(), traits.book, self._decoded)
+        self.feed = feed
+        self._joined = self._joined_of(feed, traits)
         self.book.follow(before)
 
     def _add(self, command: Command) -> None:
@@ -253,10 +260,7 @@ class Security:
         self.trades.settle_held()
         self.trades.finish()
         self.state = "removed"
-        # The book goes; what a later recording must not repeat or contradict stays.
-        self.sync = Sync() if self.traits.rest_base else FeedSync()
-        self.book.forget()
-        self._base_position = None
+        self._joined.forget()
 
     def _begin(self) -> None:
         if self.outlet.has_begun:
@@ -269,97 +273,11 @@ class Security:
         )
 
     def _shape(self) -> None:
-        self.book.windows = self.trades.windows = self._windows()
+        self.book.windows = self.trades.windows = self._windows(self.traits.book)
 
-    def _windows(self) -> Windows:
-        images_s = self._recipe.order_images_s if self.traits.book == "l3" else self._recipe.images_s
+    def _windows(self, book: str) -> Windows:
+        images_s = self._recipe.order_images_s if book == "l3" else self._recipe.images_s
         return Windows(self._recipe.window_ns, images_s, self._policies)
-
-    def _updates(self, updates: list[Update]) -> None:
-        """Put *updates* through the sync rule and apply what is ready, as few times as possible."""
-        sync, ready = self.sync, []
-        for update in updates:
-            if isinstance(sync, Sync):
-                if sync.next_in_line(update):
-                    ready.append(update)
-                    continue
-                outcome = sync.offer(update)
-            else:
-                outcome = sync.offer(update)
-            ready += outcome.ready
-            if outcome.gap is not None:
-                self._run(Outcome(ready, outcome.gap))
-                ready = []
-        self._run(Outcome(ready))
-
-    def _run(self, outcome: Outcome) -> None:
-        gap = outcome.gap
-        stopped = self.book.take(outcome.ready, gap.beyond.time_ns if gap else None)
-        if stopped is not None:
-            self._stopped(stopped)
-        elif gap is not None:
-            self._was_desync = False
-            self.book.break_chain(gap.cause)
-
-    def _stopped(self, stopped: Stopped | None) -> None:
-        if stopped is None:
-            return
-        last_id = -1 if self.book.last_id is None else self.book.last_id
-        if isinstance(self.sync, Sync):
-            self.sync.desync(last_id, stopped.again)
-        else:
-            self.sync.desync()
-        self._was_desync = True
-        self.book.break_chain(stopped.cause)
-
-    def _unknown(self, record: Record, updates: list[Update]) -> None:
-        """Count a frame that says nothing true; without ids nobody else will notice what it held."""
-        self.unknown_frames += 1
-        if isinstance(self.sync, Sync) or self.sync.state is not State.LIVE:
-            return
-        try:
-            if self._venue.route(record.payload, self.feed).kind != "book":
-                return
-        except UnknownFrame:
-            return
-        self._updates(updates)
-        updates.clear()
-        self._stopped(Stopped("venue", []))
-
-    def _rest_snapshot(self, record: Record, rest: Rest, sync: Sync) -> None:
-        if sync.state is State.LIVE:
-            if rest.cause == "command":
-                self.book.image()
-            return
-        try:
-            snapshot = self._venue.snapshot(self._symbol, self.feed, rest.body, rest.levels)
-            if snapshot.last_id is None or not sync.accepts(snapshot.last_id):
-                return
-            self.book.book.replace(snapshot, snapshot.last_id)
-        except (UnknownFrame, Refused):
-            self.unknown_frames += 1
-            return
-        self._was_desync = False
-        self.book.base(snapshot.last_id)
-        self._base_position, self._base_ticks = record.position, 0
-        self._run(sync.base(snapshot.last_id, record.recv_ns))
-
-    def _feed_snapshot(self, record: Record, snapshot: BookSnapshot) -> None:
-        sync = self.sync
-        if not isinstance(sync, FeedSync):
-            return
-        self._stopped(self.book.settle_held())
-        if self.book.last_id is not None:
-            self.book.seam(record.position, sync.cause(record.position, record.connection))
-        try:
-            self.book.book.replace(snapshot, record.position)
-        except Refused:
-            self.unknown_frames += 1
-            self._stopped(Stopped("venue", []))
-            return
-        sync.base(record.position, record.connection)
-        self.book.base(record.position)
-        self._base_position, self._base_ticks = record.position, 0
 
     def _instrument(self, body: bytes) -> None:
         try:
@@ -377,21 +295,6 @@ class Security:
         except Refused:
             self.unknown_frames += 1
 
-    def _low(self, position: int) -> int:
-        """Return the position before which every record is reflected in what was sent."""
-        lows = [position, self.book.low_position, self.trades.low_position]
-        if isinstance(self.sync, Sync):
-            lows.append(self.sync.low_position())
-        if self.book.starting is not None and self._base_ticks < BASE_TICKS:
-            lows.append(self._base_position)
-        return min(low for low in lows if low is not None)
-
-    def _decoded(self, update: Update) -> Update:
-        decoded = self._venue.decode(update.payload, self.feed)
-        if not isinstance(decoded, DepthUpdate | OrderEvent):
-            raise TypeError("a kept update is no update any more")
-        return update._replace(decoded=decoded)
-
     # --- checkpoints ---
 
     def dump(self) -> dict[str, Any]:
@@ -408,13 +311,8 @@ class Security:
             "unknown_frames": self.unknown_frames,
             "recv_ns": self.recv_ns,
             "policies": msgspec.to_builtins(self._policies),
-            "base_position": self._base_position,
-            "base_ticks": self._base_ticks,
-            "waiting_ticks": self._waiting_ticks,
             "unconfirmed_ticks": self._unconfirmed_ticks,
-            "was_desync": self._was_desync,
-            "sync": self.sync.dump(),
-            "book": self.book.dump(),
+            "joined": self._joined.dump(),
             "trades": self.trades.dump(),
         }
 
@@ -426,12 +324,8 @@ class Security:
         self.born, self.position = state["born"], state["position"]
         self.state, self.since_ns, self.status = state["state"], state["since_ns"], state["status"]
         self.unknown_frames, self.recv_ns = state["unknown_frames"], state["recv_ns"]
-        self._base_position, self._base_ticks = state["base_position"], state["base_ticks"]
-        self._waiting_ticks = state["waiting_ticks"]
         self._unconfirmed_ticks = state["unconfirmed_ticks"]
-        self._was_desync = state["was_desync"]
-        self.sync.load(state["sync"])
-        self.book.load(state["book"])
+        self._joined.load(state["joined"])
         self.trades.load(state["trades"])
         self.outlet.low = state["low"]
         self._shape()

@@ -31,11 +31,13 @@ from typing import Any, NamedTuple
 from venue.api import DepthUpdate, OrderEvent
 from wire.names import POSITION_BITS, epoch_of
 
-BUFFERED_UPDATES = 100_000
-"""Kept while a security waits for its snapshot: 15 minutes of a busy L3 feed, 40 MB; then the oldest go."""
+BUFFERED_UPDATES = 50_000
+"""Kept while a security waits for its snapshot: a minute of the busiest L3 feed, 20 MB; then the oldest tenth
+goes."""
 
-BUFFERED_NS = 900_000_000_000
-"""A kept update older than this is dropped: no snapshot that comes now joins it, and it holds back *done*."""
+BUFFERED_NS = 120_000_000_000
+"""A kept update older than this is dropped: a snapshot that comes now was made seconds ago, so it is past
+that update, which would only hold back *done* and fill checkpoints."""
 
 RIVAL_NS = 5_000_000_000
 """How long (by receive time) another open connection may take to bring an id that one has passed."""
@@ -126,6 +128,8 @@ class Sync:
         self.stale = 0
         self.connections = Connections()
         self._kept: list[Update] = []
+        self._low: int | None = None
+        """The lowest position among them; None: to be found out."""
         self._source = (0, 0)
 
     @property
@@ -135,7 +139,9 @@ class Sync:
 
     def low_position(self) -> int | None:
         """Return the position of the earliest record that is kept."""
-        return min((update.position for update in self._kept), default=None)
+        if self._low is None and self._kept:
+            self._low = min(update.position for update in self._kept)
+        return self._low
 
     def next_in_line(self, update: Update) -> bool:
         """Take *update* at once where it simply follows; else leave everything as it is."""
@@ -193,13 +199,9 @@ class Sync:
         if self.state is State.WAITING:
             if self._kept and self._kept[0].recv_ns < recv_ns - BUFFERED_NS:
                 self._kept = [u for u in self._kept if u.recv_ns >= recv_ns - BUFFERED_NS]
+                self._low = None
             return NOTHING
         return self._drain(recv_ns)
-
-    def reset(self) -> None:
-        """Forget everything but what was counted: the security was removed, or has another feed."""
-        self.state, self.last_id, self._kept = State.WAITING, -1, []
-        self.connections = Connections()
 
     def dump(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
@@ -238,31 +240,41 @@ class Sync:
             place = bisect_left(self._kept, _ids(update), key=_ids)
             if _ids(self._kept[place]) == _ids(update):
                 self.old += 1
-            else:
-                self._kept.insert(place, bare)
+                return
+            self._kept.insert(place, bare)
+        if self._low is not None or len(self._kept) == 1:
+            self._low = min(update.position, self._kept[0].position if self._low is None else self._low)
         if len(self._kept) > BUFFERED_UPDATES:
-            del self._kept[0]
+            self._drop(BUFFERED_UPDATES // 10 + 1)
+
+    def _drop(self, count: int) -> None:
+        """Let the first *count* of what is kept go."""
+        if count:
+            del self._kept[:count]
+            self._low = None
 
     def _drain(self, recv_ns: int) -> Outcome:
         ready: list[Update] = []
-        while self._kept and self.state is not State.WAITING:
-            update = self._kept[0]
+        gap: Gap | None = None
+        taken = 0
+        for update in self._kept if self.state is not State.WAITING else ():
             if update.last_id <= self.last_id:
                 self.old += 1
             elif update.first_id <= self.last_id + 1:
                 self._reach(update)
                 self.state = State.LIVE
                 ready.append(update)
-            elif self._missing(recv_ns):
-                was, self.state = self.state, State.WAITING
-                if was is State.LIVE:
-                    return Outcome(ready, Gap(update, self.connections.cause(self._source, update)))
-                self.stale += 1
-                break
             else:
                 break
-            del self._kept[0]
-        return Outcome(ready)
+            taken += 1
+        self._drop(taken)
+        if self.state is not State.WAITING and self._kept and self._missing(recv_ns):
+            if self.state is State.LIVE:
+                gap = Gap(self._kept[0], self.connections.cause(self._source, self._kept[0]))
+            else:
+                self.stale += 1
+            self.state = State.WAITING
+        return Outcome(ready, gap)
 
     def _missing(self, recv_ns: int) -> bool:
         if all(reached > self.last_id for reached in self.connections.reached.values()):

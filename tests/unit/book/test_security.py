@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from book.security import CONFIRM_TICKS, WISH_TICKS, Recipe
+from book.joined import WISH_TICKS
+from book.security import CONFIRM_TICKS, Recipe
 from journal.group import Kind
 from journal.payload import Connection, pack
 from tests.journaled import Journal, instrument_body

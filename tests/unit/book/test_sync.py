@@ -168,13 +168,15 @@ def test_a_desync_keeps_what_comes_after_the_last_good_update() -> None:
 
 
 def test_kept_updates_are_bounded_in_number_and_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_module, "BUFFERED_UPDATES", 3)
+    monkeypatch.setattr(sync_module, "BUFFERED_UPDATES", 20)
     sync = Sync()
-    for n in range(5):
+    for n in range(21):
         sync.offer(update(10 + n, recv_ns=n * S))
-    assert (sync.kept, sync.low_position()) == (3, position_at(1, 12))
-    sync.tick(3 * S + BUFFERED_NS)
-    assert sync.low_position() == position_at(1, 13)
+    assert (sync.kept, sync.low_position()) == (18, position_at(1, 13))
+    sync.tick(5 * S + BUFFERED_NS)
+    assert sync.low_position() == position_at(1, 15)
+    sync.offer(update(12, recv_ns=30 * S))
+    assert sync.low_position() == position_at(1, 12)
 
 
 def test_the_walks_of_another_implementation_go_the_same_way() -> None:

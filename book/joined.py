@@ -1,0 +1,201 @@
+"""The book of one security and the rule that joins its snapshots and updates, driven together.
+
+event                              outcome
+updates of a group                 those in line are applied together, as few times as possible
+a gap, by the rule                 what was ready is applied; the chain ends
+a stop, by the book (book.bookfeed the rule takes back what was not applied, and waits for a snapshot
+``Stopped``)
+a REST body                        the base of a chain while one is needed; else an image if it was commanded
+a feed's own snapshot              the chain before ends in a seam; the base of the next
+"""
+
+from typing import Any
+
+from book.bookfeed import BookFeed, Stopped, Windows
+from book.outlet import Outlet
+from book.scales import Refused
+from book.sync import FeedSync, Outcome, State, Sync, Update
+from journal.group import Record
+from journal.payload import Rest
+from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, UnknownFrame, Venue
+
+WISH_TICKS = 10
+"""A security that waits this long asks for a snapshot itself: what the line fetched may have been stale."""
+
+BASE_TICKS = 900
+"""After this long a snapshot without an update no longer holds back the marks: checkpoints hold it."""
+
+
+class Joined:
+    """A feed's rule, and its book."""
+
+    def __init__(
+        self, outlet: Outlet, windows: Windows, venue: Venue, symbol: str, feed: str, traits: Feed
+    ) -> None:
+        self.traits = traits
+        self.sync: Sync | FeedSync = Sync() if traits.rest_base else FeedSync()
+        self.book = BookFeed(outlet, windows, traits.book, self._decoded)
+        self.refused_snapshots = 0
+        self._venue = venue
+        self._symbol = symbol
+        self._feed = feed
+        self._was_desync = False
+        self._waiting_ticks = 0
+        self._base_position: int | None = None
+        self._base_ticks = 0
+
+    @property
+    def wishes_snapshot(self) -> bool:
+        """Say whether only a new snapshot helps, and none seems to be on its way."""
+        waits = self.sync.state is State.WAITING
+        return waits and (self._was_desync or self._waiting_ticks >= WISH_TICKS)
+
+    def take(self, updates: list[Update]) -> None:
+        """Put *updates* through the sync rule and apply what is ready, as few times as possible."""
+        sync, ready = self.sync, []
+        for update in updates:
+            if isinstance(sync, Sync):
+                if sync.next_in_line(update):
+                    ready.append(update)
+                    continue
+                outcome = sync.offer(update)
+            else:
+                outcome = sync.offer(update)
+            ready += outcome.ready
+            if outcome.gap is not None:
+                self._run(Outcome(ready, outcome.gap))
+                ready = []
+        self._run(Outcome(ready))
+
+    def _run(self, outcome: Outcome) -> None:
+        gap = outcome.gap
+        stopped = self.book.take(outcome.ready, gap.beyond.time_ns if gap else None)
+        if stopped is not None:
+            self.stop(stopped)
+        elif gap is not None:
+            self._was_desync = False
+            self.book.break_chain(gap.cause)
+
+    def stop(self, stopped: Stopped | None) -> None:
+        """Go back to where the book is good, and wait for a snapshot."""
+        if stopped is None:
+            return
+        last_id = -1 if self.book.last_id is None else self.book.last_id
+        if isinstance(self.sync, Sync):
+            self.sync.desync(last_id, stopped.again)
+        else:
+            self.sync.desync()
+        self._was_desync = True
+        self.book.break_chain(stopped.cause)
+
+    def closed(self, record: Record, reason: str) -> None:
+        """Work off the end of a connection."""
+        if isinstance(self.sync, FeedSync):
+            self.sync.closed(record.connection, reason)
+        else:
+            self._run(self.sync.closed(record.connection, reason, record.recv_ns))
+
+    def new_epoch(self, record: Record) -> None:
+        """Work off the start of another epoch."""
+        if isinstance(self.sync, FeedSync):
+            self.sync.new_epoch()
+        else:
+            self._run(self.sync.new_epoch(record.recv_ns))
+
+    def tick(self, record: Record) -> None:
+        """Let a second pass."""
+        if isinstance(self.sync, Sync):
+            self._run(self.sync.tick(record.recv_ns))
+        self.stop(self.book.tick())
+        self._waiting_ticks = self._waiting_ticks + 1 if self.sync.state is State.WAITING else 0
+        self._base_ticks += 1
+
+    def may_have_lost(self, record: Record) -> bool:
+        """Say whether a frame that cannot be decoded held an update that nobody else will miss."""
+        if isinstance(self.sync, Sync) or self.sync.state is not State.LIVE:
+            return False
+        try:
+            return self._venue.route(record.payload, self._feed).kind == "book"
+        except UnknownFrame:
+            return False
+
+    def rest_snapshot(self, record: Record, rest: Rest) -> None:
+        """Work off a REST body of the book."""
+        sync = self.sync
+        if not isinstance(sync, Sync):
+            return
+        if sync.state is State.LIVE:
+            if rest.cause == "command":
+                self.book.image()
+            return
+        try:
+            snapshot = self._venue.snapshot(self._symbol, self._feed, rest.body, rest.levels)
+            if snapshot.last_id is None or not sync.accepts(snapshot.last_id):
+                return
+            self.book.book.replace(snapshot, snapshot.last_id)
+        except (UnknownFrame, Refused):
+            self.refused_snapshots += 1
+            return
+        self._was_desync = False
+        self.book.base(snapshot.last_id)
+        self._base_position, self._base_ticks = record.position, 0
+        self._run(sync.base(snapshot.last_id, record.recv_ns))
+
+    def feed_snapshot(self, record: Record, snapshot: BookSnapshot) -> None:
+        """Work off the snapshot that a connection begins with."""
+        sync = self.sync
+        if not isinstance(sync, FeedSync):
+            return
+        self.stop(self.book.settle_held())
+        if self.book.last_id is not None:
+            self.book.seam(record.position, sync.cause(record.position, record.connection))
+        try:
+            self.book.book.replace(snapshot, record.position)
+        except Refused:
+            self.refused_snapshots += 1
+            self.stop(Stopped("venue", []))
+            return
+        sync.base(record.position, record.connection)
+        self.book.base(record.position)
+        self._base_position, self._base_ticks = record.position, 0
+
+    def forget(self) -> None:
+        """Let the book go; what a later recording must not repeat or contradict stays."""
+        self.sync = Sync() if self.traits.rest_base else FeedSync()
+        self.book.forget()
+        self._base_position = None
+
+    def low_position(self) -> int | None:
+        """Return the position of the earliest record that is still kept, held or waited for."""
+        lows = [self.book.low_position]
+        if isinstance(self.sync, Sync):
+            lows.append(self.sync.low_position())
+        if self.book.starting is not None and self._base_ticks < BASE_TICKS:
+            lows.append(self._base_position)
+        return min((low for low in lows if low is not None), default=None)
+
+    def _decoded(self, update: Update) -> Update:
+        decoded = self._venue.decode(update.payload, self._feed)
+        if not isinstance(decoded, DepthUpdate | OrderEvent):
+            raise TypeError("a kept update is no update any more")
+        return update._replace(decoded=decoded)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {
+            "refused_snapshots": self.refused_snapshots,
+            "was_desync": self._was_desync,
+            "waiting_ticks": self._waiting_ticks,
+            "base_position": self._base_position,
+            "base_ticks": self._base_ticks,
+            "sync": self.sync.dump(),
+            "book": self.book.dump(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Become what ``dump`` returned."""
+        self.refused_snapshots, self._was_desync = state["refused_snapshots"], state["was_desync"]
+        self._waiting_ticks = state["waiting_ticks"]
+        self._base_position, self._base_ticks = state["base_position"], state["base_ticks"]
+        self.sync.load(state["sync"])
+        self.book.load(state["book"])
