@@ -39,6 +39,7 @@ ANSWER_MS = 30_000
 HEARTBEAT_MS = 1_000
 """After a change of primary the driver may wait this long before it looks again (else 10 s)."""
 
+_ALLOWED = "MONGODB_ENDPOINT=***: allowed is host:port[,host:port] or a mongodb:// URI"
 _UNAUTHORIZED = frozenset({13, 18})
 
 
@@ -89,8 +90,13 @@ def connect(settings: Settings, **options: Any) -> MongoClient[dict[str, Any]]:
         whole |= _external(settings, settings.mongodb_endpoint.get_secret_value())
     try:
         return MongoClient(**(whole | options))
-    except (ConfigurationError, InvalidURI, ValueError, OSError) as error:
-        raise BadSetting(f"MONGODB_ENDPOINT=***: cannot be used: {one_line(error)}") from None
+    except (ConfigurationError, InvalidURI, ValueError):  # (their texts may quote the password)
+        raise BadSetting(_ALLOWED) from None
+    except OSError as error:
+        name = "MONGODB_TLS_CA_FILE"
+        raise BadSetting(
+            f"{name}={settings.mongodb_tls_ca_file}: cannot be read ({error.strerror})"
+        ) from None
 
 
 def where(settings: Settings) -> str:
@@ -147,5 +153,5 @@ def _hosts(endpoint: str) -> list[str]:
         except ValueError:
             sound = False
         if not sound:
-            raise BadSetting("MONGODB_ENDPOINT=***: allowed is host:port[,host:port] or a mongodb:// URI")
+            raise BadSetting(_ALLOWED)
     return [host if urlsplit(f"//{host}").port else f"{host}:{DEFAULT_PORT}" for host in hosts]

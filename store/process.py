@@ -87,6 +87,7 @@ class Store:
         self._error = ""
         self._counts = {"stored": 0, "had": 0, "refused": 0}
         self._troubled: dict[str, str] = {}
+        self._held_elsewhere: set[str] = set()
         self._jobs: queue.SimpleQueue[tuple[Work, Future[Result]]] = queue.SimpleQueue()
         threading.Thread(target=self._write_jobs, name="database", daemon=True).start()
         self._answers: dict[str, Socket] = {}
@@ -103,9 +104,8 @@ class Store:
     def close(self) -> None:
         """Write what has come, as far as the time allows, and say what is left."""
         deadline = time.monotonic() + DRAIN_S
-        self._take()
         self._pausing = False
-        while self._flight is not None or len(self._waiting):
+        while self._take() or self._flight is not None or len(self._waiting):
             if self._flight is None:
                 self._submit(Work(self._waiting.batch(), None))
             flight = self._flight
@@ -136,14 +136,15 @@ class Store:
         self._take_while_there_is_room()
         self._write()
 
-    def _take(self) -> None:
+    def _take(self) -> bool:
+        """Take what has come, up to a bound; return whether there may be more."""
         for _ in range(TAKEN_AT_ONCE):
             if self._waiting.full:
-                return
+                return False
             try:
                 data = self._pull.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                return False
             try:
                 documents = unpack_documents(data)
             except BadMessage as error:
@@ -151,6 +152,7 @@ class Store:
                 continue
             for document in documents:
                 self._take_one(document)
+        return True
 
     def _take_one(self, document: Document) -> None:
         try:
@@ -163,6 +165,9 @@ class Store:
 
     def _hear(self, desired: Desired) -> None:
         self._desired = desired
+        wanted = {each.security for each in desired.securities}
+        self._held_elsewhere &= wanted
+        self._troubled = {name: why for name, why in self._troubled.items() if name in wanted}
         self._write()
 
     # --- writing -----------------------------------------------------------------------------
@@ -207,6 +212,7 @@ class Store:
         self._flight = None
         if result.work.desired is not None and not result.error and self._desired is result.work.desired:
             self._desired = None
+        self._held_elsewhere |= set(result.held_elsewhere)
         for security in result.held_elsewhere:
             self._trouble(security, "another recorder holds it in this database")
         self._say(result.error)
@@ -299,6 +305,7 @@ class Store:
                 "waiting": len(self._waiting),
                 "error": self._error,
             },
+            "held_elsewhere": sorted(self._held_elsewhere),
             **self._counts,
         }
 
