@@ -69,17 +69,25 @@ def binary_fields(body: bytes, receipts: bytes | None = None) -> dict[str, Any]:
     return fields
 
 
+def steps_of(values: Int64s) -> Int64s:
+    """Return the difference of each value but the first from the one before it."""
+    steps: Int64s = values[1:] - values[:-1]
+    return steps
+
+
 def _bursts(times_ns: Int64s) -> npt.NDArray[np.bool_]:
     """Return which rows follow the row before within BURST_NS of exchange time."""
-    steps = np.diff(times_ns)
-    return np.concatenate(([False], (steps >= 0) & (steps < BURST_NS)))[: len(times_ns)]
+    follows = np.zeros(len(times_ns), np.bool_)
+    steps = steps_of(times_ns)
+    np.logical_and(steps >= 0, steps < BURST_NS, out=follows[1:])
+    return follows
 
 
 def pack_receipts(times_ns: Int64s, received_ns: Int64s) -> bytes:
     """Return the receive times as bytes (layout 16)."""
     follows = _bursts(times_ns)
     lags = (received_ns - times_ns)[~follows]
-    steps = np.diff(received_ns, prepend=received_ns[:1])[follows]
+    steps = steps_of(received_ns)[follows[1:]]
     return pack_columns(Layout.RECEIPTS, [column(lags, Spec.SCALED), column(steps, Spec.SCALED)])
 
 
@@ -129,10 +137,13 @@ def bases_of(reader: ColumnReader, count: int) -> list[int]:
 # --- changes ---------------------------------------------------------------------------------
 
 
-def _sides(counts: ChangeColumns) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _sides(rows: ChangeColumns) -> npt.NDArray[np.bool_]:
     """Return for every level whether it is an ask."""
-    pairs = np.stack((counts.bid_counts, counts.ask_counts), axis=1).ravel()
-    return np.repeat(np.tile(np.array([False, True]), len(counts.bid_counts)), pairs)
+    counts = np.empty(2 * len(rows.bid_counts), np.int64)
+    counts[0::2], counts[1::2] = rows.bid_counts, rows.ask_counts
+    sides = np.zeros(len(counts), np.bool_)
+    sides[1::2] = True
+    return np.repeat(sides, counts)
 
 
 def _starts(counts: Int64s) -> Int64s:
@@ -141,28 +152,32 @@ def _starts(counts: Int64s) -> Int64s:
     return (ends - counts)[counts > 0]
 
 
-def _in_order(prices: Int64s, sizes: Int64s, counts: Int64s, sign: int) -> tuple[Int64s, Int64s]:
-    """Return the levels of one side sorted inside each update, bids (*sign* -1) down, asks up."""
-    rising = prices[1:] > prices[:-1] if sign > 0 else prices[1:] < prices[:-1]
-    if len(rising):
-        rising[_starts(counts)[1:] - 1] = True
-    if rising.all():
-        return prices, sizes
-    updates = np.repeat(np.arange(len(counts)), counts)
-    # ~x is -x - 1: it turns the order round without overflow at -2**63.
-    order = np.lexsort((prices if sign > 0 else ~prices, updates))
-    return prices[order], sizes[order]
+class _Side(NamedTuple):
+    """The levels of one side, sorted inside each update, bids down, asks up."""
+
+    base: int
+    """The first price."""
+    tops: Int64s
+    """The differences of the updates' first prices."""
+    steps: Int64s
+    """Inside updates, away from the other side."""
+    sizes: Int64s
 
 
-def _price_steps(prices: Int64s, counts: Int64s, sign: int) -> tuple[int, Int64s, Int64s]:
-    """Return the first price, the differences of the updates' first prices, and the steps inside updates."""
+def _side(prices: Int64s, sizes: Int64s, counts: Int64s, sign: int) -> _Side:
+    """Return the levels of one side, bids with *sign* -1, asks with 1."""
     starts = _starts(counts)
-    tops = prices[starts]
     inside = np.ones(len(prices), np.bool_)
     inside[starts] = False
-    steps = np.empty(len(prices), np.int64)
-    steps[1:] = np.diff(prices) * sign
-    return first_of(tops), np.diff(tops), steps[inside]
+    inside = inside[1:]
+    in_order = prices[1:] > prices[:-1] if sign > 0 else prices[1:] < prices[:-1]
+    if not (in_order | ~inside).all():
+        updates = np.repeat(np.arange(len(counts)), counts)
+        # ~x is -x - 1: it turns the order round without overflow at -2**63.
+        order = np.lexsort((prices if sign > 0 else ~prices, updates))
+        prices, sizes = prices[order], sizes[order]
+    tops = prices[starts]
+    return _Side(first_of(tops), steps_of(tops), steps_of(prices)[inside] * sign, sizes)
 
 
 def _prices(base: int, tops: Int64s, steps: Int64s, counts: Int64s, sign: int) -> Int64s:
@@ -181,13 +196,12 @@ def _prices(base: int, tops: Int64s, steps: Int64s, counts: Int64s, sign: int) -
 
 def encode_changes(rows: ChangeColumns) -> dict[str, Any]:
     """Return the binary fields of a block of changes."""
-    asks = _sides(rows)
-    bid_prices, bid_sizes = _in_order(rows.prices[~asks], rows.sizes[~asks], rows.bid_counts, -1)
-    ask_prices, ask_sizes = _in_order(rows.prices[asks], rows.sizes[asks], rows.ask_counts, 1)
-    bid_base, bid_tops, bid_steps = _price_steps(bid_prices, rows.bid_counts, -1)
-    ask_base, ask_tops, ask_steps = _price_steps(ask_prices, rows.ask_counts, 1)
-    bases = [first_of(rows.first_ids), first_of(rows.times_ns), bid_base, ask_base]
-    sizes = np.concatenate((bid_sizes, ask_sizes))
+    is_ask = _sides(rows)
+    of_asks, of_bids = np.flatnonzero(is_ask), np.flatnonzero(~is_ask)
+    bids = _side(rows.prices[of_bids], rows.sizes[of_bids], rows.bid_counts, -1)
+    asks = _side(rows.prices[of_asks], rows.sizes[of_asks], rows.ask_counts, 1)
+    bases = [first_of(rows.first_ids), first_of(rows.times_ns), bids.base, asks.base]
+    sizes = np.concatenate((bids.sizes, asks.sizes))
     kept = sizes != 0
     body = pack_columns(
         Layout.CHANGES,
@@ -195,14 +209,14 @@ def encode_changes(rows: ChangeColumns) -> dict[str, Any]:
             column(np.array(bases, np.int64)),
             column(rows.first_ids[1:] - rows.last_ids[:-1] - 1),
             column(rows.last_ids - rows.first_ids),
-            column(np.diff(rows.times_ns), Spec.SCALED),
+            column(steps_of(rows.times_ns), Spec.SCALED),
             column(rows.effective_ns - rows.times_ns, Spec.SCALED),
             column(rows.bid_counts),
             column(rows.ask_counts),
-            column(bid_tops),
-            column(ask_tops),
-            column(bid_steps),
-            column(ask_steps),
+            column(bids.tops),
+            column(asks.tops),
+            column(bids.steps),
+            column(asks.steps),
             column(kept.astype(np.int64), Spec.FLAGS),
             column(sizes[kept], Spec.STEPPED),
         ],
@@ -261,15 +275,17 @@ def decode_changes(fields: Mapping[str, Any], *, receipts: bool = True) -> Chang
 def encode_trades(rows: TradeColumns) -> dict[str, Any]:
     """Return the binary fields of a block of trades."""
     bases = [first_of(rows.ids), first_of(rows.times_ns), first_of(rows.prices)]
+    turns = rows.sides.copy()
+    turns[1:] ^= rows.sides[:-1]
     body = pack_columns(
         Layout.TRADES,
         [
             column(np.array(bases, np.int64)),
-            column(np.diff(rows.ids) - 1),
-            column(np.diff(rows.times_ns), Spec.SCALED),
+            column(steps_of(rows.ids) - 1),
+            column(steps_of(rows.times_ns), Spec.SCALED),
             column(rows.effective_ns - rows.times_ns, Spec.SCALED),
-            column(rows.sides ^ np.append(np.int64(0), rows.sides[:-1]), Spec.FLAGS),
-            column(np.diff(rows.prices)),
+            column(turns, Spec.FLAGS),
+            column(steps_of(rows.prices)),
             column(rows.sizes, Spec.STEPPED),
         ],
     )

@@ -123,13 +123,13 @@ class Column(NamedTuple):
 # --- numbers ---------------------------------------------------------------------------------
 
 
-_ONE_BYTE = [bytes((value,)) for value in range(0x80)]
+_BYTES = [bytes((value,)) for value in range(0x100)]
 
 
 def uvarint(value: int) -> bytes:
     """Return *value* (not negative) as unsigned LEB128."""
     if value < 0x80:
-        return _ONE_BYTE[value]
+        return _BYTES[value]
     if value < 0x4000:
         return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
@@ -267,11 +267,15 @@ def id_column(ids: Ids) -> Column:
 
 def pack_columns(layout: Layout, columns: Sequence[Column]) -> bytes:
     """Return the container of *columns*."""
-    header = _HEADER if any(c.encoding & ~_SCALED == Encoding.PCODEC for c in columns) else b""
-    parts = [bytes((layout, VERSION, len(header))), header, uvarint(len(columns))]
-    parts += [bytes((c.encoding,)) + uvarint(c.size) + uvarint(len(c.data)) for c in columns]
-    parts += [c.data for c in columns]
-    return b"".join(parts)
+    header, datas = b"", []
+    heads: list[bytes] = []
+    for encoding, size, data in columns:
+        if encoding & ~_SCALED == Encoding.PCODEC:
+            header = _HEADER
+        heads += (_BYTES[encoding], uvarint(size), uvarint(len(data)))
+        datas.append(data)
+    front = bytes((layout, VERSION, len(header)))
+    return b"".join((front, header, uvarint(len(columns)), *heads, *datas))
 
 
 # --- decoding --------------------------------------------------------------------------------

@@ -194,6 +194,9 @@ def _restricted(chains: tuple[Chain, ...], first: int, last: int) -> list[Chain]
 
 def _within(first: Int64s, last: Int64s, chains: list[Chain]) -> bool:
     """Say whether every update lies inside one chain entry."""
+    if len(chains) == 1:
+        start, end, _, _ = chains[0]
+        return bool((first >= start).all() and (last <= end).all())
     starts = np.array([chain[0] for chain in chains], np.int64)
     ends = np.array([chain[1] for chain in chains], np.int64)
     entry = np.searchsorted(starts, first, side="right") - 1
@@ -259,6 +262,8 @@ def _slice(piece: _Piece, start: int, stop: int) -> _Piece:
 
 def _parts(pieces: list[_Piece]) -> list[_Piece]:
     """Return *pieces* joined into parts, each within the limits and in one scale."""
+    if len(pieces) == 1 and _fits(pieces[0]):
+        return pieces
     parts: list[list[_Piece]] = []
     room_rows = room_levels = 0
     for piece in pieces:
@@ -271,6 +276,11 @@ def _parts(pieces: list[_Piece]) -> list[_Piece]:
             parts[-1].append(run)
             room_rows, room_levels = room_rows - rows, room_levels - levels
     return [_joined(part) for part in parts]
+
+
+def _fits(piece: _Piece) -> bool:
+    levels = len(piece.levels["prices"]) if piece.levels else 0
+    return _length(piece) <= ROWS_PER_PART and levels <= ROWS_PER_PART
 
 
 def _runs(piece: _Piece, room_rows: int, room_levels: int) -> Iterator[_Piece]:
