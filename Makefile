@@ -35,7 +35,7 @@ demo: $(STAMP)  ## the same against simulated exchanges, into ./data/demo: no in
 	exec $(BIN)/obl-run --conf tests/simulator/demo.conf
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: $(STAMP)  ## style, types and who imports whom
 	$(BIN)/ruff check .
