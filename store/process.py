@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-import msgpack
 import zmq
 from pymongo.errors import PyMongoError
 
@@ -29,7 +28,7 @@ from store.refused import keep
 from store.waiting import BATCH_DOCUMENTS, BackOff, Entry, Waiting
 from store.writer import Writer, WrongWindow
 from wire.endpoints import Endpoints
-from wire.messages import Answer, BadMessage, Desired, Document, from_wire, pack
+from wire.messages import Answer, BadMessage, Desired, Document, pack, unpack
 from wire.names import BUCKETS
 from wire.service import Beats, CannotRun, Loop, Socket, log, process_name, run_process
 from wire.settings import Settings
@@ -146,12 +145,11 @@ class Store:
             except zmq.Again:
                 return False
             try:
-                documents = unpack_documents(data)
+                document = unpack_document(data)
             except BadMessage as error:
                 log.error('event=bad_message reason="%s"', error)
                 continue
-            for document in documents:
-                self._take_one(document)
+            self._take_one(document)
         return True
 
     def _take_one(self, document: Document) -> None:
@@ -310,24 +308,16 @@ class Store:
         }
 
 
-def unpack_documents(data: bytes) -> list[Document]:
-    """Return the documents of one ZeroMQ message, which holds one or a batch.
+def unpack_document(data: bytes) -> Document:
+    """Return the document of one ZeroMQ message.
 
     Raises:
         BadMessage: it holds something else.
     """
-    try:
-        plain = msgpack.unpackb(data)
-    except (ValueError, msgpack.UnpackException) as error:
-        raise BadMessage(f"not msgpack: {error}") from error
-    several = isinstance(plain, list) and bool(plain) and isinstance(plain[0], list)
-    documents = []
-    for each in plain if several else [plain]:
-        message = from_wire(each)
-        if not isinstance(message, Document):
-            raise BadMessage(f"a {type(message).__name__} came where documents come")
-        documents.append(message)
-    return documents
+    message = unpack(data)
+    if not isinstance(message, Document):
+        raise BadMessage(f"a {type(message).__name__} came where documents come")
+    return message
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ A message is a fact and never changes.  Fields may be added at the end with a de
 never renamed, retyped or reused.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -355,25 +356,7 @@ Message = (
 )
 
 
-def to_wire(message: Message) -> Any:
-    """Return *message* as the plain list that msgpack packs (for batches of messages)."""
-    return msgspec.to_builtins(message, builtin_types=(bytes,))
-
-
-def from_wire(plain: Any) -> Message:
-    """Return the message that *plain* holds; the inverse of ``to_wire``.
-
-    Raises:
-        BadMessage: no message of this version.
-    """
-    try:
-        return msgspec.convert(plain, Message, builtin_types=(bytes,))  # type: ignore[no-any-return]
-    except msgspec.ValidationError as error:
-        raise BadMessage(f"not a message of this version: {error}") from error
-
-
-# msgspec writes and reads the same bytes as msgpack, without the plain lists between: a Changes message is
-# decoded in 0.7 us instead of 23.
+# No plain lists in between: a Changes message is decoded in 0.7 us instead of 23.
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Message).decode
 _decode_all = msgspec.msgpack.Decoder(list[Message]).decode
@@ -396,7 +379,7 @@ def unpack(data: bytes) -> Message:
         raise BadMessage(f"not a message of this version: {error}") from error
 
 
-def pack_all(messages: list[Message]) -> bytes:
+def pack_all(messages: Sequence[Message]) -> bytes:
     """Return *messages* as one msgpack array: one ZeroMQ message for a whole batch."""
     return _encode(messages)
 

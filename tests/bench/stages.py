@@ -39,7 +39,7 @@ from journal.group import unpack_group
 from journal.writer import Writer
 from store.documents import to_bson
 from store.outcome import Verdict
-from store.process import unpack_documents
+from store.process import unpack_document
 from store.waiting import Entry, Waiting
 from store.writer import Writer as StoreWriter
 from tests.bench.market import SNAPSHOT_LEVELS, Market
@@ -327,9 +327,9 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
             nonlocal server_s
             before, waiting, taken = _cpu_of(server.pid), Waiting(), []
             for data in documents:
-                for document in unpack_documents(data):
-                    taken.append(Entry(document, to_bson(document)))
-                    waiting.take(taken[-1])
+                document = unpack_document(data)
+                taken.append(Entry(document, to_bson(document)))
+                waiting.take(taken[-1])
                 if len(waiting) >= BATCH_DOCUMENTS:
                     _write(writer, waiting)
             while len(waiting):
@@ -346,7 +346,7 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
 
 def sizes(documents: list[bytes]) -> Sizes:
     """Return how large *documents* are in the database."""
-    newest = {document.id: document for data in documents for document in unpack_documents(data)}
+    newest = {document.id: document for document in map(unpack_document, documents)}
     by_collection: dict[str, int] = {}
     for document in newest.values():
         size = len(to_bson(document))
