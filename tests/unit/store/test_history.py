@@ -28,9 +28,14 @@ def fresh() -> str:
 def store(database: Database[Any], documents: list[Document]) -> None:
     writer = Writer(database, "recorder", WINDOW_NS // S)
     writer.prepare()
-    for document in documents:
-        [outcome] = writer.put([Entry(document, to_bson(document))])
-        assert outcome.verdict.value in ("stored", "had"), outcome
+    batch: dict[str, Entry] = {}
+    for document in [*documents, None]:
+        if batch and (document is None or document.id in batch):
+            outcomes = writer.put(list(batch.values()))
+            assert {outcome.verdict.value for outcome in outcomes} <= {"stored", "had"}, outcomes
+            batch = {}
+        if document is not None:
+            batch[document.id] = Entry(document, to_bson(document))
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def assert_is_true(archive: Archive, market: Market, time_ns: int) -> None:
 
 
 slow = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
