@@ -6,6 +6,7 @@ Name the fixtures in the folder's conftest.py (``from tests.embedded import mong
 off) and takes ``configureFailPoint``.
 """
 
+import ctypes
 import shutil
 import signal
 import socket
@@ -23,6 +24,15 @@ from pymongo.database import Database
 START_S = 30
 """A start takes 0.6 s on an idle machine."""
 STOP_S = 20
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def _die_with_parent() -> None:
+    """Leave no orphan behind a test run that was killed."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def free_port() -> int:
@@ -57,7 +67,11 @@ class Server:
         command = [str(Path(sys.executable).with_name("secantusd-py")), "--config", str(config)]
         command += ["--port", str(self.port), "--storage-path", str(self.folder), "--sync-on-commit"]
         command += ["--standalone", "--enable-test-commands", "--cache-size", "64M", "--log-level", "ERROR"]
-        self._process = subprocess.Popen([*command, *self.flags], stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [*command, *self.flags],
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 the tests' process has no other thread that forks
+        )
         with self.client(serverSelectionTimeoutMS=START_S * 1000) as client:
             client.admin.command("ping")
 
