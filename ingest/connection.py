@@ -79,7 +79,8 @@ class Connection:
             pass
         except OSError as error:
             self._ended = f"connection broken: {error.strerror or error}"
-        found = self._until_goodbye(found)
+        if self._splitter.goodbye:
+            found = self._until_goodbye(found)
         if self._ended and not found:
             raise Lost(self._ended)
         return found, more or bool(self._ended)

@@ -1,7 +1,7 @@
 """The ingester of one line: sockets, files and clocks around ingest.session.
 
 source                     goes to
-websocket                  the recorder, then the session (its route only)
+websocket                  ingest.intake: the recorder, then the session (its route only)
 REST thread                the recorder, then the session
 control (desired, beats)   the session
 maintainers (needed)       what may be dropped; wishes to the session
@@ -21,7 +21,7 @@ import zmq
 from ingest.actions import Action, Ask, Dial, Hang, Record, Remember, Say, Send
 from ingest.connection import Connection, Lost, dial
 from ingest.disk import Disk
-from ingest.framing import Opcode
+from ingest.intake import Intake
 from ingest.recorder import Recorder, raising
 from ingest.rest import Fetched, Rest
 from ingest.retention import Retention
@@ -32,7 +32,6 @@ from journal.group import Kind
 from journal.payload import Command
 from journal.payload import Rest as RestBody
 from venue import VENUES
-from venue.api import Route, UnknownFrame
 from wire.endpoints import Endpoints
 from wire.messages import BadMessage, Desired, Needed, unpack
 from wire.names import BUCKETS, EVERY_SECURITY, venue_of_line
@@ -49,11 +48,6 @@ MOST_NEEDED = 4 * BUCKETS
 
 MOST_RECONNECT_MS = 2000
 """Between tries to reach a maintainer that is not there: there are 64 endpoints to try."""
-
-GARBAGE_LINE_NS = 10 * NS_PER_SECOND
-"""Frames that cannot be routed are all journalled; one in this time is worth a line."""
-
-_SHOWN_BYTES = 80
 
 
 class Ingester:
@@ -75,9 +69,6 @@ class Ingester:
         self._dialing: set[int] = set()
         self._unfinished: set[int] = set()
         self._beats: Beats | None = None
-        self._names: dict[str, str] = {"": EVERY_SECURITY}
-        self._garbage = 0
-        self._garbage_said = 0
         self._writer = open_journal(self._folder, line, settings.journal_segment_bytes)
         self._recorder = Recorder(
             loop,
@@ -96,6 +87,7 @@ class Ingester:
             feed_reason=feed_reason,
             remembered=load_roster(self._folder),
         )
+        self._intake = Intake(self._venue, self._feed, self._recorder, self._session)
         self._listen(endpoints)
         log.info(
             'event=line line=%s feed=%s reason="%s" epoch=%d',
@@ -158,42 +150,7 @@ class Ingester:
             self._unfinished.add(number)
         recv_ns = time.time_ns()
         self._session.heard(number, now)
-        for opcode, payload in messages:
-            if opcode in (Opcode.TEXT, Opcode.BINARY):
-                self._frame(number, payload, recv_ns, now)
-            elif opcode == Opcode.PING:
-                self._session.pinged(number, payload)
-
-    def _frame(self, number: int, payload: bytes, recv_ns: int, now: int) -> None:
-        try:
-            route = self._venue.route(payload, self._feed)
-        except UnknownFrame as error:
-            route = None
-            self._count_garbage(number, payload, error, now)
-        security = EVERY_SECURITY if route is None else self._name_of(route)
-        self._recorder.frame(recv_ns, security, number, payload)
-        if route is not None:
-            self._session.frame(number, route, payload, now)
-
-    def _name_of(self, route: Route) -> str:
-        name = self._names.get(route.symbol)
-        if name is None:
-            name = f"{self._venue.NAME}:{route.symbol}"
-            if len(self._names) < 1 << 16:  # a venue that invents symbols does not fill our memory
-                self._names[route.symbol] = name
-        return name
-
-    def _count_garbage(self, number: int, payload: bytes, error: UnknownFrame, now: int) -> None:
-        self._garbage += 1
-        if self._garbage == 1 or now - self._garbage_said >= GARBAGE_LINE_NS:
-            self._garbage_said = now
-            log.warning(
-                'event=unknown_frame connection=%d count=%d reason="%s" frame=%r',
-                number,
-                self._garbage,
-                error,
-                payload[:_SHOWN_BYTES],
-            )
+        self._intake.take(number, messages, recv_ns, now)
 
     # --- what the session wants ----------------------------------------------------------
 
@@ -369,8 +326,8 @@ class Ingester:
             "feed": self._feed,
             "epoch": self._writer.epoch,
             "position": self._writer.next_position,
-            "frames": self._recorder.frames,
-            "unknown_frames": self._garbage,
+            "frames": self._recorder.frames_taken,
+            "unknown_frames": self._intake.garbage,
             "journal_bytes": self._writer.size_bytes,
             "disk": {
                 "free_bytes": self._disk.free_bytes,

@@ -8,7 +8,7 @@ or archived there too, for it may be slow.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Recorder:
         self._rows: list[Row] = []
         self._bytes = 0
         self._lingering = False
-        self.frames = 0
+        self.frames_taken = 0
         self._sync_s = max(sync_ms, 1) / 1000
         self._drop: tuple[int, int, Path | None] | None = None
         self._refused = ""
@@ -54,18 +54,19 @@ class Recorder:
         self._thread = threading.Thread(target=self._sync_often, name="sync", daemon=True)
         self._thread.start()
 
-    def frame(self, recv_ns: int, security: str, connection: int, data: bytes) -> None:
-        """Add a frame to the open group.
+    def frames(self, rows: Sequence[Row]) -> None:
+        """Add frames to the open group, and begin others where it is full.
 
         Raises:
-            DiskRefused: the journal did not take the group; nothing of it was published.
+            DiskRefused: the journal did not take a group; nothing of it was published.
         """
-        self._rows.append((recv_ns, security, connection, data))
-        self._bytes += len(data)
-        self.frames += 1
-        if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
-            self.flush()
-        elif not self._lingering:
+        self.frames_taken += len(rows)
+        for row in rows:
+            self._rows.append(row)
+            self._bytes += len(row[3])
+            if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
+                self.flush()
+        if self._rows and not self._lingering:
             self._lingering = True
             self._loop.once(self._linger_s, self._lingered)
 
@@ -75,7 +76,7 @@ class Recorder:
         """Append one record that is no frame, after the frames before it.
 
         Raises:
-            DiskRefused: as ``frame``.
+            DiskRefused: as ``frames``.
         """
         self.flush()
         data = payload.pack(content) if content is not None else b""
@@ -85,7 +86,7 @@ class Recorder:
         """Append and publish the open group.
 
         Raises:
-            DiskRefused: as ``frame``.
+            DiskRefused: as ``frames``.
         """
         if self._rows:
             rows, self._rows, self._bytes = self._rows, [], 0

@@ -214,19 +214,20 @@ class Session:
     def frame(self, number: int, route: Route, payload: bytes, now: int) -> None:
         """A frame that was journalled came on connection *number*."""
         link = self._links[number][0]
-        if route.kind == "control":
+        kind, symbol = route.kind, route.symbol
+        if kind == "control":
             self._control(link, payload, now)
             return
-        security = self._by_symbol.get(route.symbol)
-        if security is None or route.kind not in ("book", "snapshot"):
+        security = self._by_symbol.get(symbol)
+        if security is None or (kind != "book" and kind != "snapshot"):
             return
-        if link.frame(route.symbol):
-            self._carried([route.symbol], link, now)
-        first, last = route.first_id, route.last_id
-        if security.need is None or first is None or last is None:
+        if symbol not in link.delivered and link.frame(symbol):
+            self._carried([symbol], link, now)
+        need, first, last = security.need, route.first_id, route.last_id
+        if need is None or first is None or last is None or need.continues(number, first, last):
             return
-        settled = security.need.settled
-        if not security.need.update(number, first, last, now) and settled:
+        settled = need.settled
+        if not need.update(number, first, last, now) and settled:
             self._say("warning", f"event=gap security={security.name} first_id={first} connection={number}")
 
     def _control(self, link: Link, payload: bytes, now: int) -> None:

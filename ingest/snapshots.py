@@ -111,8 +111,19 @@ class Need:
         if self.joined is None and self.state is State.IDLE:
             self._need("subscribe")
 
+    def continues(self, link: int, first: int, last: int) -> bool:
+        """Take the updates *first* to *last* where they go on from the link's chain: nearly all do."""
+        chain = self._chains.get(link)
+        if chain is None or first > chain.last + 1:
+            return False
+        if last > chain.last:
+            chain.last = last
+        return True
+
     def update(self, link: int, first: int, last: int, now: int) -> bool:
         """Connection *link* brought the updates *first* to *last*; return False at a break."""
+        if self.continues(link, first, last):
+            return True
         chain = self._chains.get(link)
         if chain is None:
             self.subscribed(link, now)
@@ -121,7 +132,7 @@ class Need:
             if not begins:
                 self._need(self.cause)
             return begins
-        if first > chain.last + 1 and (self.joined is None or first > self.joined + 1):
+        if self.joined is None or first > self.joined + 1:
             self._chains[link] = _Chain(first, last, now)
             self._need("gap")
             return False

@@ -195,9 +195,10 @@ def pack_group(line: str, kind: Kind, first_position: int, rows: Sequence[Row]) 
     if not 0 < count <= MAX_RECORDS:
         raise TooLarge(f"{count} records in one group") if count else ValueError("a group without records")
     keys = [_bucket_of(row[1]) for row in rows]
-    if any(a > b for a, b in pairwise(keys)):
+    in_order = sorted(keys)
+    if keys != in_order:
         rows = list(map(rows.__getitem__, sorted(range(count), key=keys.__getitem__)))
-        keys.sort()
+        keys = in_order
     recv_ns, securities, connections, payloads = zip(*rows, strict=True)
     names = {name: index for index, name in enumerate(dict.fromkeys(securities))}
     buckets = sorted(set(keys))

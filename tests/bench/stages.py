@@ -2,7 +2,7 @@
 
 stage      in                     measured                                                    out
 floor      the same frames        msgspec, typed, and nothing else                            (levels)
-ingest     websocket bytes        split, route, sequence, journal, publish, syncs             (journal)
+ingest     a socket               read, split, route, sequence, journal, publish, syncs       (journal)
 book       groups                 unpack_group, Maintainer, pack_all                          batches
 condition  batches                unpack_all, Conditioner with its codec, pack, answers       documents
 store      documents              unpack, BSON, bulk writes of what waits                     (database)
@@ -14,11 +14,14 @@ at saturation: up to ``recorder.GROUP_BYTES`` of frames.
 
 import gc
 import os
+import select
+import socket
 import struct
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from cProfile import Profile
 from pathlib import Path
 from random import Random
@@ -31,7 +34,8 @@ from book.maintainer import Maintainer
 from book.security import Recipe
 from condition.conditioner import Conditioner
 from ingest.actions import Dial
-from ingest.framing import Splitter
+from ingest.connection import Connection, Lost
+from ingest.intake import Intake
 from ingest.link import Subscription
 from ingest.recorder import GROUP_BYTES, GROUP_ROWS, Recorder
 from ingest.session import Session
@@ -57,9 +61,6 @@ RECIPE = Recipe(WINDOW_SECONDS * 1_000_000_000, 600, 3600)
 
 SYNC_MS = 100
 """As JOURNAL_SYNC_MS is unless set."""
-
-READ_BYTES = 256 * 1024
-"""What the ingester asks of a socket at once."""
 
 BATCH_DOCUMENTS = 16
 """What is waiting when a window of a handful of securities ends."""
@@ -159,15 +160,15 @@ def floor(market: Market, runs: Runs) -> Floor:
 # --- ingest -------------------------------------------------------------------------------------
 
 
-def _as_websocket(market: Market) -> list[bytes]:
-    """Return the frames as a socket gives them: one stream, cut where a read ends."""
+def _as_websocket(market: Market) -> bytes:
+    """Return the frames as a venue sends them."""
     stream = bytearray()
     for arrival in market.arrivals:
         if not arrival.is_snapshot:
             size = len(arrival.data)
             head = struct.pack(">BB", 0x81, size) if size < 126 else struct.pack(">BBH", 0x81, 126, size)
             stream += head + arrival.data
-    return [bytes(stream[at : at + READ_BYTES]) for at in range(0, len(stream), READ_BYTES)]
+    return bytes(stream)
 
 
 def _session(market: Market) -> Session:
@@ -184,33 +185,43 @@ def _session(market: Market) -> Session:
 
 
 def ingest(market: Market, runs: Runs) -> float:
-    """Return the CPU seconds from websocket bytes to the journal and its live copy."""
-    reads = _as_websocket(market)
+    """Return the CPU seconds from a socket to the journal and its live copy.
+
+    Another process, whose CPU does not count, writes the frames to the socket.
+    """
+    stream = _as_websocket(market)
 
     @contextmanager
     def prepare() -> Iterator[Callable[[], None]]:
         with tempfile.TemporaryDirectory(prefix="obl-bench-") as folder:
             writer = Writer(Path(folder) / "journal", LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
-            loop, session, splitter = Loop(), _session(market), Splitter()
+            loop, session = Loop(), _session(market)
             publisher = loop.socket(zmq.PUB, bind=f"ipc://{folder}/frames", linger_ms=0)
             recorder = Recorder(loop, writer, publisher, linger_ms=5, sync_ms=SYNC_MS)
-            route = VENUES["binance"].route
-            names = {symbol: f"binance:{symbol}" for symbol in market.symbols}
-
-            def run() -> None:
-                for data in reads:
-                    now, recv_ns = time.monotonic_ns(), time.time_ns()
-                    for _, payload in splitter.feed(data):
-                        found = route(payload, FEED)
-                        recorder.frame(recv_ns, names[found.symbol], 1, payload)
-                        session.frame(1, found, payload, now)
-                recorder.close()
-
-            yield run
+            intake = Intake(VENUES["binance"], FEED, recorder, session)
+            (Path(folder) / "stream").write_bytes(stream)
+            ours, theirs = socket.socketpair()
+            with ours, subprocess.Popen(["cat", f"{folder}/stream"], stdout=theirs):
+                theirs.close()
+                yield lambda: _read_all(Connection(ours), intake, session, recorder)
             publisher.close()
             loop.close()
 
     return timed(runs, prepare)[0]
+
+
+def _read_all(connection: Connection, intake: Intake, session: Session, recorder: Recorder) -> None:
+    """Do what an ingester does with a connection until its end."""
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    with suppress(Lost):
+        while True:
+            poller.poll()
+            now = time.monotonic_ns()
+            messages, _ = connection.read()
+            session.heard(1, now)
+            intake.take(1, messages, time.time_ns(), now)
+    recorder.close()
 
 
 def groups_of(market: Market) -> list[bytes]:

@@ -72,9 +72,9 @@ def journalled(folder: Path) -> list[tuple[Kind, int, list[bytes]]]:
 def test_frames_of_a_linger_are_one_group_and_any_other_record_closes_it(recording: Recording) -> None:
     recorder = recording.recorder
     for number in range(3):
-        recorder.frame(number, BTC, 1, b"%d" % number)
+        recorder.frames([(number, BTC, 1, b"%d" % number)])
     recorder.record(Kind.CONNECTION, "", 1, Connection("closed", "cut"), 3)
-    recorder.frame(4, BTC, 1, b"4")
+    recorder.frames([(4, BTC, 1, b"4")])
     recorder.flush()
     published = [unpack_group(data) for data in recording.groups()]
     assert [(g.kind, g.count) for g in published] == [
@@ -89,31 +89,31 @@ def test_frames_of_a_linger_are_one_group_and_any_other_record_closes_it(recordi
 
 
 def test_a_frame_waits_no_longer_than_the_linger(recording: Recording) -> None:
-    recording.recorder.frame(1, BTC, 1, b"one")
+    recording.recorder.frames([(1, BTC, 1, b"one")])
     assert len(recording.groups()) == 1  # the epoch only
     recording.run(0.1)
     assert [unpack_group(data).kind for data in recording.groups()] == [Kind.FRAME]
 
 
 def test_a_group_is_bounded_by_bytes_and_by_rows(recording: Recording) -> None:
-    recording.recorder.frame(1, BTC, 1, bytes(300_000))
+    recording.recorder.frames([(1, BTC, 1, bytes(300_000))])
     assert len(recording.groups()) == 2
     for _ in range(GROUP_ROWS):
-        recording.recorder.frame(1, BTC, 1, b"")
+        recording.recorder.frames([(1, BTC, 1, b"")])
     assert [unpack_group(data).count for data in recording.groups()] == [GROUP_ROWS]
 
 
 def test_what_the_journal_did_not_take_is_not_published(recording: Recording) -> None:
     recording.groups()
     recording.writer.close()
-    recording.recorder.frame(1, BTC, 1, b"lost")
+    recording.recorder.frames([(1, BTC, 1, b"lost")])
     with pytest.raises(DiskRefused):
         recording.recorder.flush()
     assert recording.groups() == []
 
 
 def test_each_sync_is_said_with_the_position_before_which_all_is_on_disk(recording: Recording) -> None:
-    recording.recorder.frame(1, BTC, 1, b"one")
+    recording.recorder.frames([(1, BTC, 1, b"one")])
     recording.recorder.flush()
     position = recording.writer.next_position
     said = 0
@@ -130,7 +130,7 @@ def test_each_sync_is_said_with_the_position_before_which_all_is_on_disk(recordi
 
 
 def test_closing_flushes_syncs_and_says_so(recording: Recording) -> None:
-    recording.recorder.frame(1, BTC, 1, b"last")
+    recording.recorder.frames([(1, BTC, 1, b"last")])
     recording.recorder.close()
     heard = []
     while recording.heard.poll(0):
