@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from book.joined import WISH_TICKS
+from book.live import answer
+from book.outlet import Outlet
 from book.security import CONFIRM_TICKS, Recipe
 from journal.group import Kind
 from journal.payload import Connection, pack
@@ -94,6 +96,13 @@ def test_a_mark_waits_for_what_is_kept() -> None:
     assert isinstance(said[-1], Mark)
 
 
+def test_a_mark_once_told_is_not_taken_back() -> None:
+    outlet = Outlet(NAME, "binance/a", 5)
+    for low, marks in ((9, 9), (7, 9), (11, 11)):
+        outlet.emit(Mark)
+        assert outlet.take(low)[-1].marks == {"binance/a": marks}
+
+
 def test_missing_ids_are_an_open_hole_that_the_next_chain_closes() -> None:
     said = started().update(1, 14).snapshot(2, 13).update(11, 15).said()
     assert holes(said) == [(12, None, "venue", "open", 0), (12, 13, "venue", "open", 1)]
@@ -103,6 +112,11 @@ def test_missing_ids_are_an_open_hole_that_the_next_chain_closes() -> None:
     assert opened.start_ns == closed.start_ns == START
     assert chains(said) == [(11, 11, 11), (14, 14, 14)]
     assert [image.update_id for image in of_type(said, Image)] == [11, 14]
+
+
+def test_a_hole_of_one_id_is_a_hole() -> None:
+    said = started().update(1, 13).snapshot(2, 12).said()
+    assert holes(said) == [(12, None, "venue", "open", 0), (12, 12, "venue", "open", 1)]
 
 
 def test_nothing_is_a_hole_before_the_first_chain() -> None:
@@ -187,8 +201,11 @@ def test_a_crossed_book_is_a_desync_and_the_update_waits_for_a_new_snapshot() ->
     said = story.said()
     assert holes(said) == [(12, None, "desync", "open", 0)]
     assert last_ids(said) == [11]
-    made = play(story.groups)[0]
-    assert made.securities[NAME].wishes_snapshot
+    security = play(story.groups)[0].securities[NAME]
+    assert security.wishes_snapshot
+    shown = answer(security)
+    assert shown is not None
+    assert (shown["bids"], shown["stale"]) == ([["10", "2"]], True)
     said = story.snapshot(2, 11, [("10", "2")], [("12", "1")]).update(11, 14).said()
     assert holes(said)[1:] == [(12, 11, "desync", "healed", 2)]
     assert last_ids(said) == [11, 12, 13, 14]
@@ -320,6 +337,10 @@ def test_missing_trades_are_a_hole_with_both_ends_and_a_chain_of_their_own() -> 
         ("trades", 8, 9, "venue", "open", 1)
     ]
     assert [chain[:3] for chain in of_type(said, Cut)[0].chains] == [(7, 7, None), (10, 11, None)]
+
+
+def test_one_missing_trade_is_a_hole() -> None:
+    assert holes(Story().begin().trade(0, 7).trade(1, 9).said()) == [(8, 8, "venue", "open", 1)]
 
 
 def test_trades_have_their_own_windows_and_silence() -> None:
