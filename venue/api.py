@@ -59,7 +59,7 @@ class Reason(IntEnum):
     OTHER = 5
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, gc=False):
     """What an ingester needs to know of a frame: where it goes and its place in the sequence."""
 
     symbol: str

@@ -152,13 +152,11 @@ _any = msgspec.json.Decoder(_AnyFrame)
 _answer = msgspec.json.Decoder(_Answer)
 
 _NUMBER = rb"(0|[1-9][0-9]{0,17})"
-_DEPTH_START = re.compile(
-    rb'\{"stream":"[^"\\]+","data":\{"e":"depthUpdate","E":[0-9]{13},"s":"([^"\\\x00-\x1f]+)","U":%b,"u":%b,"b":\['
-    % (_NUMBER, _NUMBER)
-).match
-_TRADE_START = re.compile(
-    rb'\{"stream":"[^"\\]+","data":\{"e":"trade","E":[0-9]{13},"s":"([^"\\\x00-\x1f]+)","t":%b,"p":"'
-    % _NUMBER
+_SYMBOL = rb'"s":"([^"\\\x00-\x1f]+)"'
+_START = re.compile(
+    rb'\{"stream":"[^"\\]+","data":\{"e":"(?:'
+    rb'depthUpdate","E":[0-9]{13},%b,"U":%b,"u":%b,"b":\[|'
+    rb'trade","E":[0-9]{13},%b,"t":%b,"p":")' % (_SYMBOL, _NUMBER, _NUMBER, _SYMBOL, _NUMBER)
 ).match
 _KIND_WITHIN = 160
 """The type stands behind the stream's name; a frame that has it later is decoded the slow way."""
@@ -207,21 +205,18 @@ def _request(method: str, symbols: Sequence[str], feed: str, update_ms: int, req
 
 def route(frame: bytes, feed: str) -> Route:
     """Say where *frame* goes; a frame that does not begin as usual is decoded in full."""
-    start = _DEPTH_START(frame)
-    if start is not None and frame.endswith(b"]}}"):
-        symbol, first, last = start.groups()
-        first_id, last_id = int(first), int(last)
-        if first_id <= last_id:
-            try:
-                return Route(symbol.decode(), "book", first_id, last_id)
-            except UnicodeDecodeError as error:
-                raise UnknownFrame(f"not a frame of {NAME}: {error}") from error
-    start = _TRADE_START(frame)
-    if start is not None and frame.endswith(b"}}"):
-        symbol, number = start.groups()
-        trade_id = int(number)
+    start = _START(frame)
+    if start is not None:
+        symbol, first, last, traded, number = start.groups()
         try:
-            return Route(symbol.decode(), "trade", trade_id, trade_id)
+            if traded is not None:
+                if frame.endswith(b"}}"):
+                    trade_id = int(number)
+                    return Route(traded.decode(), "trade", trade_id, trade_id)
+            elif frame.endswith(b"]}}"):
+                first_id, last_id = int(first), int(last)
+                if first_id <= last_id:
+                    return Route(symbol.decode(), "book", first_id, last_id)
         except UnicodeDecodeError as error:
             raise UnknownFrame(f"not a frame of {NAME}: {error}") from error
     return route_of(decode(frame, feed))
