@@ -29,6 +29,7 @@ from wire.names import bucket_of
 
 MAGIC = b"OBC1"
 SUFFIX = ".checkpoint"
+_UNFINISHED = ".new"
 _HEADER = struct.Struct("<4sII")
 _KEPT_ROUNDS = 2
 
@@ -177,10 +178,11 @@ class Rounds:
         """Names of files that are no rounds; they are left alone."""
         self._known: dict[str, tuple[str, int, list[int]]] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob(f"*-{worker}{SUFFIX}{_UNFINISHED}"):
+            path.unlink()  # a crash left it behind: it never was a round
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
-                data = path.read_bytes()
-                index, start = unpack_index(data)
+                index, start = _read_index(path)
             except (OSError, Unreadable):
                 self.unreadable.append(path.name)
             else:
@@ -261,7 +263,7 @@ class Rounds:
             (int(path.name.partition("-")[0]) for path in self._folder.glob(f"*{SUFFIX}")), default=0
         )
         name = f"{newest + 1:012d}-{self._worker}{SUFFIX}"
-        beside = self._folder / f"{name}.new"
+        beside = self._folder / f"{name}{_UNFINISHED}"
         with beside.open("wb") as file:
             file.write(data)
             file.flush()
@@ -275,6 +277,13 @@ class Rounds:
                 (self._folder / each.name).unlink(missing_ok=True)
         self.rounds = [each for each in self.rounds if each.name in names]
         self._known = None
+
+
+def _read_index(path: Path) -> tuple[Index, int]:
+    with path.open("rb") as file:
+        head = file.read(_HEADER.size)
+        length = _HEADER.unpack(head)[2] if len(head) == _HEADER.size else 0
+        return unpack_index(head + file.read(length))
 
 
 def _sync_folder(folder: Path) -> None:

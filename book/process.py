@@ -68,19 +68,21 @@ class BookService:
         for line in settings.lines():
             folder = settings.data_dir / "journal" / line.replace("/", "-")
             self._follows[line] = Follow(folder, line, partial(_skipped, line))
-            socket = loop.socket(zmq.SUB, connect=endpoints.frames(line))
+            socket = loop.socket(zmq.SUB, connect=endpoints.frames(line), linger_ms=0)
             socket.subscribe(GROUPS_PREFIX)
             loop.on_readable(socket, partial(self._hear_frames, socket, line))
         self._runs = loop.socket(zmq.PULL)
-        heard = loop.socket(zmq.SUB)
+        heard = loop.socket(zmq.SUB, linger_ms=0)
         heard.subscribe(b"")
         self._needed: dict[int, Socket] = {}
         self._taps: dict[int, Socket] = {}
         for bucket in self._buckets:
             self._runs.bind(endpoints.run(bucket))
             heard.connect(endpoints.done(bucket))
-            self._needed[bucket] = loop.socket(zmq.PUB, bind=endpoints.needed(bucket))
-            self._taps[bucket] = loop.socket(zmq.XPUB, bind=endpoints.tap(bucket), high_water=TAP_QUEUED)
+            self._needed[bucket] = loop.socket(zmq.PUB, bind=endpoints.needed(bucket), linger_ms=0)
+            self._taps[bucket] = loop.socket(
+                zmq.XPUB, bind=endpoints.tap(bucket), high_water=TAP_QUEUED, linger_ms=0
+            )
         loop.on_readable(self._runs, self._hear_runs)
         loop.on_readable(heard, partial(self._hear_done, heard))
         loop.idle(self._work)
@@ -235,7 +237,12 @@ class BookService:
         ]
         done = {name: position for name, position in self._done.items() if bucket_of(name) in self._buckets}
         data = pack_round(self._buckets, self._maintainer.read, done, states)
-        self._rounds.write(data, self._done)
+        try:
+            self._rounds.write(data, self._done)
+        except OSError as error:
+            # nothing is lost: the rounds before stand, and the journals are kept until one can be written
+            log.error('event=no_checkpoint reason="%s"', error)
+            return
         log.debug("event=checkpoint securities=%d bytes=%d", len(states), len(data))
 
     # --- asked -------------------------------------------------------------------------------

@@ -141,6 +141,14 @@ def test_a_damaged_file_is_left_alone_and_the_one_before_is_taken(tmp_path: Path
     assert Rounds(tmp_path, 0, BUCKETS).unreadable == [newest.name]
 
 
+def test_what_a_crash_left_half_written_is_no_round(tmp_path: Path) -> None:
+    whole = Rounds(tmp_path, 0, BUCKETS)
+    whole.write(packed(state(NAME, 10)), {})
+    (tmp_path / "000000000002-0.checkpoint.new").write_bytes(b"half")
+    assert Rounds(tmp_path, 0, BUCKETS).unreadable == []
+    assert [path.name for path in tmp_path.iterdir()] == ["000000000001-0.checkpoint"]
+
+
 def test_a_worker_with_other_buckets_finds_its_securities_in_any_worker_s_files(tmp_path: Path) -> None:
     Rounds(tmp_path, 0, BUCKETS).write(packed(state(NAME, 10), state(OTHER, 10)), {})
     half = [bucket_of(OTHER)]
