@@ -138,10 +138,10 @@ class Desk:
         """Take note of a process's beat, and answer whom it concerns."""
         self.board.hear(beat, now.s)
         effects: list[Effect] = []
-        for security, recorder in self.board.foreign().items():
-            if security in registry.names(self.desired):
-                effects += self._keep(registry.remove(self.desired, security))
-                effects.append(Say(f'event=removed security={security} reason="recorded by {recorder}"'))
+        for security in sorted(self.board.held_elsewhere() & set(registry.names(self.desired))):
+            effects += self._keep(registry.remove(self.desired, security))
+            reason = "another recorder writes it to this database: use one of your own (MONGODB_DATABASE)"
+            effects.append(Say(f'event=removed security={security} reason="{reason}"'))
         for number, pending in list(self._pending.items()):
             if isinstance(pending.work, _Adding):
                 effects += self._look(number, pending, pending.work, now)

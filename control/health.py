@@ -8,7 +8,7 @@ ingest     securities{state reason feed since_ns}
 book       securities{state feed update_id time_ns lag_s lag_bytes gaps_24h (or gaps) audit_pct}
 condition  securities{state bytes_per_change, or bytes_per_order where orders are recorded}
 store      securities{state reason} of those in trouble, database{reachable behind_s error},
-           foreign{security: who records it}
+           held_elsewhere[security] that another recorder writes to this database
 
 State of a security, the first that holds:
 
@@ -119,12 +119,12 @@ class Board:
                 return str(entry["state"]), str(entry.get("reason") or "")
         return "", ""
 
-    def foreign(self) -> dict[str, str]:
-        """Return the securities that another recorder writes to this database, and which."""
+    def held_elsewhere(self) -> set[str]:
+        """Return the securities that another recorder writes to this database."""
         return {
-            str(security): str(recorder)
+            str(security)
             for heard in self._heard.values()
-            for security, recorder in _map(heard.beat.health.get("foreign")).items()
+            for security in _list(heard.beat.health.get("held_elsewhere"))
         }
 
     def newest_ns(self, security: str) -> int:
@@ -297,6 +297,10 @@ def _process_row(
 def _map(value: object) -> Mapping[str, Any]:
     """Return *value* if it is a map: what another process says is not ours to trust."""
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _whole(value: object) -> int | None:

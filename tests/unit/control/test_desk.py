@@ -194,7 +194,7 @@ def test_uptime_and_ping_answer_at_once() -> None:
 
 def test_a_security_that_another_recorder_writes_is_removed_and_said() -> None:
     made = desk()
-    effects = made.beat(Beat("store-0", 1, 1, {"foreign": {A: "deadbeef"}}), at(0))
+    effects = made.beat(Beat("store-0", 1, 1, {"held_elsewhere": [A]}), at(0))
     assert [type(effect) for effect in effects] == [Keep, Say]
     assert registry.names(made.desired) == [B]
 

@@ -157,12 +157,12 @@ bodies = anything | st.dictionaries(
 @given(
     st.sampled_from(list(WORKERS.names())),
     st.dictionaries(
-        st.sampled_from(["securities", "database", "foreign", "state", "lag_s", "rss_bytes"]), bodies
+        st.sampled_from(["securities", "database", "held_elsewhere", "state", "lag_s", "rss_bytes"]), bodies
     ),
 )
 def test_what_a_process_says_wrongly_does_not_stop_the_others(process: str, health: dict[str, Any]) -> None:
     made = healthy()
     made.hear(Beat(process, 1, 1, health), 0)
     assert len(status(made)["securities"]) == 2
-    made.foreign()
+    made.held_elsewhere()
     made.newest_ns(A)
