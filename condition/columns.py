@@ -227,7 +227,7 @@ def column(values: Int64s, spec: Spec = Spec.PLAIN) -> Column:
     values = np.ascontiguousarray(values, dtype=np.int64)
     count = len(values)
     first = int(values[0]) if count else 0
-    if not count or (values == first).all():
+    if not count or (first == values[-1] and (values == first).all()):
         kind = Encoding.CONSTANT if first else Encoding.ZEROS
         return Column(kind, count, uvarint(_zigzag(first)) if first else b"")
     if spec is Spec.FLAGS:
