@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.recorder import GROUP_BYTES
-from tests.bench import stages
+from tests.bench import ingesting, stages
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 15.0
@@ -102,7 +102,7 @@ def measure(feed: Market, repeats: int) -> Result:
     as_recorded = stages.condition(stages.book(stages.groups_of(feed), once)[1], once)[1]
     sizes = stages.sizes(as_recorded)
     rows = [
-        row("ingest", stages.ingest(feed, runs)),
+        row("ingest", ingesting.ingest(feed, runs)),
         row("book", book_s),
         row("condition", condition_s),
         row("store", stored.cpu_s),
@@ -173,7 +173,7 @@ def profile(feed: Market, stage: str) -> None:
     groups = stages.groups_of(saturated(feed))
     match stage:
         case "ingest":
-            stages.ingest(feed, watched)
+            ingesting.ingest(feed, watched)
         case "book":
             stages.book(groups, watched)
         case "condition":

@@ -7,7 +7,7 @@ import pytest
 from ingest.recorder import GROUP_BYTES
 from journal.group import Kind, unpack_group
 from tests import captures
-from tests.bench import stages
+from tests.bench import ingesting, stages
 from tests.bench.market import FRAMES_PER_SECOND, market, saturated
 from venue import VENUES
 from venue.api import DepthUpdate
@@ -60,7 +60,7 @@ def test_the_synthetic_market_has_no_gap_and_never_crosses(monkeypatch: pytest.M
 
 
 def test_ingest_takes_every_frame(source: str) -> None:
-    assert stages.ingest(market(2, 3), ONCE) > 0
+    assert ingesting.ingest(market(2, 3), ONCE) > 0
 
 
 def test_groups_are_as_large_as_an_ingester_at_saturation_makes_them(source: str) -> None:

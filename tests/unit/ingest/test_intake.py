@@ -1,0 +1,119 @@
+"""Every frame of a read is journalled in its order; the session hears of those that it follows."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+import zmq
+
+from ingest.actions import Ask, Dial, Say
+from ingest.asking import Answer
+from ingest.framing import Incoming, Opcode
+from ingest.intake import Intake
+from ingest.link import Subscription
+from ingest.recorder import GROUP_BYTES, Recorder
+from ingest.session import Session
+from journal.reader import Reader
+from journal.writer import Writer
+from venue import VENUES
+from wire.loop import Loop
+from wire.messages import Policy, Wanted
+
+LINE, BTC = "binance/a", "binance:BTCUSDT"
+DEPTH = (
+    '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161254000,"s":"BTCUSDT",'
+    '"U":%d,"u":%d,"b":[["1.00","%s"]],"a":[]}}'
+)
+TRADE = (
+    '{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161254000,"s":"BTCUSDT","t":%d,"p":"1.00",'
+    '"q":"1.00","T":1723161254000,"m":true,"M":true}}'
+)
+
+
+class Line:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.loop = folder, Loop()
+        writer = Writer(folder, LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
+        publisher = self.loop.socket(zmq.PUB, bind="inproc://frames", linger_ms=0)
+        self.recorder = Recorder(self.loop, writer, publisher, linger_ms=5, sync_ms=10)
+        wanted = [Wanted(BTC, (Policy(),), 1)]
+        subscription = Subscription("depth", 100, None)
+        self.session = Session(
+            VENUES["binance"], subscription, Random(1), 0, rotate_ns=10**18, remembered=wanted
+        )
+        self.session.tick(1, "1")
+        self.number = next(a.connection for a in self.session.take() if isinstance(a, Dial))
+        self.session.opened(self.number, 2)
+        self.session.tick(3, "1")
+        self.session.take()
+        self.intake = Intake(VENUES["binance"], "depth", self.recorder, self.session)
+
+    def take(self, *payloads: bytes) -> None:
+        self.intake.take(self.number, [Incoming(Opcode.TEXT, payload) for payload in payloads], 7, 4)
+
+    def said(self) -> list[str]:
+        return [action.text for action in self.session.take() if isinstance(action, Say)]
+
+    def records(self) -> list[tuple[str, bytes]]:
+        self.recorder.close()
+        reader = Reader(self.folder)
+        try:
+            groups = list(reader.groups(0))[1:]  # the first is the epoch's
+            return [(record.security, record.payload) for group in groups for record in group.records()]
+        finally:
+            reader.close()
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    made = Line(tmp_path / "journal")
+    yield made
+    made.loop.close()
+
+
+def depth(first: int, last: int, size: str = "1.00") -> bytes:
+    return (DEPTH % (first, last, size)).encode()
+
+
+def test_frames_of_a_read_are_journalled_in_their_order_under_their_security(line: Line) -> None:
+    frames = [depth(1, 2), (TRADE % 5).encode(), depth(3, 4)]
+    line.take(*frames)
+    assert line.records() == [(BTC, frame) for frame in frames]
+
+
+def test_a_read_of_more_than_a_group_loses_nothing(line: Line) -> None:
+    frames = [depth(n, n, "1." + "0" * 60_000) for n in range(3 * GROUP_BYTES // 60_000)]
+    line.take(*frames)
+    assert line.records() == [(BTC, frame) for frame in frames]
+
+
+def test_garbage_is_journalled_under_no_security_and_disturbs_nothing(line: Line) -> None:
+    line.take(depth(1, 2), b'{"what":', depth(3, 4))
+    assert line.intake.garbage == 1
+    assert not [text for text in line.said() if "gap" in text]
+    # a group is sorted by bucket: what concerns no security comes last
+    assert line.records() == [(BTC, depth(1, 2)), (BTC, depth(3, 4)), ("", b'{"what":')]
+
+
+def test_a_trade_between_updates_is_no_gap_and_a_missing_update_is_one(line: Line) -> None:
+    line.take(depth(1, 2))
+    line.session.tick(5, "1")
+    ask = next(each for each in line.session.take() if isinstance(each, Ask) and each.what == "depth")
+    line.session.answered(ask, Answer(200, b"{}", snapshot_id=2), 6)
+    line.take((TRADE % 900).encode(), depth(3, 4))
+    assert not [text for text in line.said() if "gap" in text]
+    line.take(depth(9, 9))
+    assert [text for text in line.said() if "gap" in text]
+
+
+def test_a_ping_is_answered_and_not_journalled(line: Line) -> None:
+    line.intake.take(line.number, [Incoming(Opcode.PING, b"beat"), Incoming(Opcode.TEXT, depth(1, 2))], 7, 4)
+    sent = []
+    for now in range(10**9, 4 * 10**9, 10**8):
+        line.session.heard(line.number, now)
+        line.session.tick(now, "1")
+        sent += [action for action in line.session.take() if getattr(action, "kind", "") == "pong"]
+    assert [action.payload for action in sent] == [b"beat"]
+    assert line.records() == [(BTC, depth(1, 2))]
