@@ -12,6 +12,8 @@ The worker never blocks: while a conditioner takes nothing it takes no groups, a
 """
 
 import time
+from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,6 +26,8 @@ from book.maintainer import Maintainer, Output, Saved
 from book.security import Recipe
 from book.sending import Queues
 from journal.follow import Follow
+from journal.group import Group
+from journal.reader import Skipped
 from venue import VENUES
 from wire.endpoints import Endpoints
 from wire.messages import BadMessage, Done, Needed, Subscribe, pack, unpack
@@ -50,6 +54,9 @@ FLUSH_MS = 1500
 
 NS_PER_SECOND = 1_000_000_000
 
+ON_ITS_WAY_NS = 2 * NS_PER_SECOND
+"""What was received so lately is on its way, not behind: ticks come each second."""
+
 
 class BookService:
     """One worker: its buckets' sockets, its checkpoints and the core."""
@@ -63,11 +70,14 @@ class BookService:
         self._queues = Queues()
         self._conditioners: dict[str, Socket] = {}
         self._follows: dict[str, Follow] = {}
+        self._lost: dict[str, deque[Skipped]] = {}
+        """What the journal could not give: to be worked off before the group that follows it."""
         self._prefixes: dict[int, set[bytes]] = {}
         self._tapped: dict[str, int] = {}
         for line in settings.lines():
             folder = settings.data_dir / "journal" / line.replace("/", "-")
-            self._follows[line] = Follow(folder, line, partial(_skipped, line))
+            self._lost[line] = deque()
+            self._follows[line] = Follow(folder, line, partial(self._skipped, line))
             socket = loop.socket(zmq.SUB, connect=endpoints.frames(line), linger_ms=0)
             socket.subscribe(GROUPS_PREFIX)
             loop.on_readable(socket, partial(self._hear_frames, socket, line))
@@ -181,15 +191,27 @@ class BookService:
         if self._queues.blocked:
             return False
         again = False
-        for follow in self._follows.values():
+        for line, follow in self._follows.items():
             groups = follow.read(READ_BYTES)
             for group in groups:
-                for output in self._maintainer.feed(group):
+                for output in self._fed(line, group):
                     self._queues.put(output.bucket, output.messages)
                     self._tap(output)
             again = again or bool(groups)
         self._send()
         return again and not self._queues.blocked
+
+    def _fed(self, line: str, group: Group) -> Iterator[Output]:
+        """Yield what *group* comes to, after what it means that records before it are lost."""
+        lost = self._lost[line]
+        while lost and lost[0].next <= group.first:
+            yield from self._maintainer.lost(line, lost.popleft().next)
+        yield from self._maintainer.feed(group)
+
+    def _skipped(self, line: str, skipped: Skipped) -> None:
+        log.error('event=journal_skipped line=%s what="%s"', line, skipped)
+        if skipped.next > skipped.first:
+            self._lost[line].append(skipped)
 
     def _tap(self, output: Output) -> None:
         """Publish what *output* tells, once: a run that begins again repeats what was told."""
@@ -267,7 +289,9 @@ class BookService:
         for name, security in self._maintainer.securities.items():
             if security.state == "removed":
                 continue
-            behind = not caught_up[security.outlet.line] or self._queues.blocked
+            lag_ns = max(now_ns - security.recv_ns, 0)
+            stuck = self._queues.blocked or not caught_up[security.outlet.line]
+            behind = stuck and lag_ns > ON_ITS_WAY_NS
             state = security.shown_state
             feed = security.book
             securities[name] = {
@@ -275,23 +299,22 @@ class BookService:
                 "feed": security.feed,
                 "update_id": feed.last_id if security.traits.has_ids else None,
                 "time_ns": feed.time_ns or None,
-                "lag_s": round(max(now_ns - security.recv_ns, 0) / NS_PER_SECOND, 3) if behind else 0.0,
+                "lag_s": round(lag_ns / NS_PER_SECOND, 3) if behind else 0.0,
                 "lag_bytes": None if behind else 0,
                 "gaps": feed.ledger.rows + security.trades.ledger.rows,
                 "venue": venue_of(name),
             }
         lag_s = max((each["lag_s"] for each in securities.values()), default=0.0)
-        state = "live" if all(caught_up.values()) and not self._queues.blocked else "catching_up"
-        return {"state": state, "securities": securities, "lag_s": lag_s}
+        return {"state": "catching_up" if lag_s else "live", "securities": securities, "lag_s": lag_s}
 
     # --- the end -----------------------------------------------------------------------------
 
     def close(self) -> None:
         """Take what is written, let open windows be stored as they stand, and keep the state."""
-        for follow in self._follows.values():
+        for line, follow in self._follows.items():
             groups = follow.read(READ_BYTES)
             for group in groups:
-                for output in self._maintainer.feed(group):
+                for output in self._fed(line, group):
                     self._queues.put(output.bucket, output.messages)
         # The state is kept before the windows are cut as they stand: a restart goes on as if they never were.
         self._checkpoint()
@@ -315,10 +338,6 @@ def _recipe(settings: Settings) -> Recipe:
     return Recipe(
         settings.window_seconds * NS_PER_SECOND, settings.image_seconds("l2"), settings.image_seconds("l3")
     )
-
-
-def _skipped(line: str, skipped: object) -> None:
-    log.error('event=journal_skipped line=%s what="%s"', line, skipped)
 
 
 def main() -> None:
