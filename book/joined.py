@@ -102,6 +102,13 @@ class Joined:
         else:
             self._run(self.sync.new_epoch(record.recv_ns))
 
+    def lost(self) -> None:
+        """Work off that records cannot be read: only ids can show whether updates were among them."""
+        if isinstance(self.sync, Sync):
+            self.sync.lost()
+        elif self.sync.state is State.LIVE:
+            self.stop(self.book.settle_held() or Stopped("disk", []))
+
     def tick(self, record: Record) -> None:
         """Let a second pass."""
         if isinstance(self.sync, Sync):

@@ -65,6 +65,20 @@ class Maintainer:
                 outputs.append(Output(name, bucket_of(name), position, messages))
         return outputs
 
+    def lost(self, line: str, next_position: int) -> list[Output]:
+        """Take note that no record of *line* that is still to come before *next_position* can be read."""
+        self.read[line] = max(next_position, self.read.get(line, 0))
+        outputs = []
+        for name, security in self.securities.items():
+            if security.outlet.line != line or security.position >= next_position:
+                continue
+            security.outlet.reading = next_position
+            security.lost()
+            messages = security.take(next_position)
+            if messages:
+                outputs.append(Output(name, bucket_of(name), next_position, messages))
+        return outputs
+
     def begin(self, bucket: int, run: int) -> list[Output]:
         """Start *run* of every security of *bucket* from where each is."""
         self._runs[bucket] = run

@@ -180,6 +180,12 @@ class Security:
         self.trades.tick()
         self.outlet.emit(Mark)
 
+    def lost(self) -> None:
+        """Work off that records which are to come cannot be read from the journal any more."""
+        if self.state != "removed":
+            self._joined.lost()
+            self.trades.lost()
+
     def cut_open(self) -> None:
         """Cut the open windows as they stand: the worker ends, and what follows replaces them."""
         self.book.recording.cut(self.book.book.hash, final=False)

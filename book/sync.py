@@ -131,6 +131,8 @@ class Sync:
         self._low: int | None = None
         """The lowest position among them; None: to be found out."""
         self._source = (0, 0)
+        self._lost_after: int | None = None
+        """The last id before records that the journal cannot give any more."""
 
     @property
     def kept(self) -> int:
@@ -194,6 +196,10 @@ class Sync:
         self.connections.new_epoch()
         return self._drain(recv_ns)
 
+    def lost(self) -> None:
+        """Note that records of the journal cannot be read: ids that are missing now are missing for that."""
+        self._lost_after = self.last_id
+
     def tick(self, recv_ns: int) -> Outcome:
         """Let time pass."""
         if self.state is State.WAITING:
@@ -214,6 +220,7 @@ class Sync:
             "ended": self.connections.ended,
             "source": self._source,
             "kept": [tuple(update[:-1]) for update in self._kept],
+            "lost_after": self._lost_after,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -223,6 +230,7 @@ class Sync:
         self.connections.reached, self.connections.ended = state["reached"], state["ended"]
         self._source = (state["source"][0], state["source"][1])
         self._kept = [Update(*update) for update in state["kept"]]
+        self._lost_after = state.get("lost_after")
 
     def _reach(self, update: Update) -> None:
         _, last_id, position, _, _, connection, _, _ = update
@@ -270,11 +278,17 @@ class Sync:
         self._drop(taken)
         if self.state is not State.WAITING and self._kept and self._missing(recv_ns):
             if self.state is State.LIVE:
-                gap = Gap(self._kept[0], self.connections.cause(self._source, self._kept[0]))
+                gap = Gap(self._kept[0], self._cause(self._kept[0]))
             else:
                 self.stale += 1
             self.state = State.WAITING
         return Outcome(ready, gap)
+
+    def _cause(self, beyond: Update) -> str:
+        """Say why the ids between the last one and *beyond* are missing."""
+        if self._lost_after == self.last_id:
+            return "disk"
+        return self.connections.cause(self._source, beyond)
 
     def _missing(self, recv_ns: int) -> bool:
         if all(reached > self.last_id for reached in self.connections.reached.values()):

@@ -75,6 +75,8 @@ class TradeFeed:
         self.refused = 0
         self._source = Source(0, 0, 0)
         self._sent_id: int | None = None
+        self._lost_after: int | None = None
+        """The last id that was sent before records that the journal cannot give any more."""
         self._held: list[Print] = []
         self._held_ticks = 0
         self._outlet = outlet
@@ -101,6 +103,10 @@ class TradeFeed:
     def settle_held(self) -> None:
         """Send the trade that is held as if its clock were right: no next one will tell."""
         self.take([], waited=True)
+
+    def lost(self) -> None:
+        """Note that records of the journal cannot be read: ids that are missing now are missing for that."""
+        self._lost_after = self.tape.last_id
 
     def raise_scales(self, scales: Scales) -> None:
         """Go on at scales not below *scales*: those of the trades, whatever the book's are.
@@ -183,7 +189,9 @@ class TradeFeed:
         if self._sent_id is None or first.id == self._sent_id + 1:
             return
         source = self._source
-        if source.epoch != epoch_of(first.position):
+        if self._lost_after == self._sent_id:
+            cause = "disk"
+        elif source.epoch != epoch_of(first.position):
             cause = "own_restart"
         else:
             cause = "venue" if source.connection == first.connection else "network"
@@ -202,6 +210,7 @@ class TradeFeed:
             "scales": (self.scales.price, self.scales.size),
             "source": tuple(self._source),
             "sent_id": self._sent_id,
+            "lost_after": self._lost_after,
             "held": [tuple(each) for each in self._held],
             "held_ticks": self._held_ticks,
         }
@@ -214,5 +223,6 @@ class TradeFeed:
         self.tape.repeated, self.refused = state["repeated"], state["refused"]
         self.scales = Scales(*state["scales"])
         self._source, self._sent_id = Source(*state["source"]), state["sent_id"]
+        self._lost_after = state.get("lost_after")
         self._held = [Print(*each) for each in state["held"]]
         self._held_ticks = state["held_ticks"]

@@ -1,5 +1,9 @@
 """The worker's core: its buckets only, each record once, one bucket taken back while the others go on."""
 
+from typing import Any
+
+import msgspec
+
 from book.maintainer import Maintainer, Saved
 from book.security import Recipe
 from journal.group import Kind
@@ -19,7 +23,7 @@ from tests.unit.book.play import (
     stored,
 )
 from venue import VENUES
-from wire.messages import Begin, Changes, RunMessage
+from wire.messages import Begin, Changes, Hole, RunMessage
 from wire.names import bucket_of
 
 OTHER = "binance:YUSDT"
@@ -119,3 +123,46 @@ def test_a_payload_that_no_journal_writes_is_counted() -> None:
 def test_windows_follow_the_recipe() -> None:
     said = play(two(), Recipe(window_ns=S, images_s=600, order_images_s=600))[1]
     assert len({m.start_ns for m in of_type(said, Changes)}) == 40
+
+
+def test_what_the_journal_lost_is_a_row_with_cause_disk() -> None:
+    story = Story().begin().snapshot(0, 10).update(0.1, 11).trade(0.2, 5)
+    before = len(story.groups)
+    story.update(0.3, 12).trade(0.4, 6)
+    lost = len(story.groups)
+    story.update(0.5, 13).trade(0.6, 7).snapshot(1, 13).update(7, 14)
+    groups = unpacked(story.groups)
+    made = maintainer()
+    said = [m for group in groups[:before] for output in made.feed(group) for m in output.messages]
+    for output in made.lost("binance/a", groups[lost].first):
+        said += output.messages
+    again = copied(made)
+    for worker in (made, again):
+        rest = [m for group in groups[lost:] for output in worker.feed(group) for m in output.messages]
+        rows = {(row.feed, row.first_id): (row.last_id, row.cause) for row in of_type(rest, Hole)}
+        assert rows == {("book", 12): (13, "disk"), ("trades", 6): (6, "disk")}
+
+
+def test_a_feed_without_ids_ends_its_chain_where_records_are_lost() -> None:
+    def frame(kind: str, **fields: Any) -> bytes:
+        head = {"type": kind, "product_id": "X-USD", "time": "2026-07-07T12:00:00.000000Z"}
+        return msgspec.json.encode(head | fields)
+
+    journal, name = Journal("coinbase/a", per_group=1), "coinbase:X-USD"
+    journal.start(START)
+    journal.add(START, name, "level2_batch")
+    journal.frame(START, name, frame("snapshot", bids=[["10", "1"]], asks=[["11", "1"]]))
+    for size in "234":
+        journal.frame(START, name, frame("l2update", changes=[["buy", "10", size]]))
+    groups = unpacked(journal.groups)
+    made = maintainer()
+    said = [m for group in groups[:-2] for output in made.feed(group) for m in output.messages]
+    last = groups[-1]
+    for output in made.lost("coinbase/a", last.first):
+        said += output.messages
+    assert made.feed(last) == []  # what it says of the book cannot be known to be right
+    (row,) = of_type(said, Hole)
+    assert (row.first_id, row.last_id, row.cause) == (groups[-3].first + 1, None, "disk")
+    assert row.read == {"coinbase/a": last.first}
+    assert made.securities[name].shown_state == "gap"
+    assert made.lost("coinbase/a", last.first) == []

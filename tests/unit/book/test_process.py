@@ -20,6 +20,7 @@ from wire.messages import (
     Begin,
     Changes,
     Done,
+    Hole,
     Needed,
     Policy,
     RunMessage,
@@ -177,6 +178,27 @@ def test_after_its_end_a_worker_goes_on_from_its_checkpoint(world: World) -> Non
             run = said[0].run
             first_id = min(ints(each.first_ids)[0] for each in said if isinstance(each, Changes))
         assert first_id == 31
+    finally:
+        worker.stop()
+
+
+def test_bad_bytes_in_the_journal_are_a_row_with_cause_disk(world: World) -> None:
+    world.add()
+    world.update(11, 0.1)
+    place = world.writer.size_bytes
+    world.update(12, 0.2)
+    world.update(13, 0.3)
+    world.append(Kind.REST, pack(Rest("depth", "gap", 200, 0, "/", 0, snapshot(13))))
+    world.update(14, 0.4)
+    (segment,) = (world.settings.data_dir / "journal" / "binance-a").glob("*.obj")
+    with segment.open("r+b") as file:
+        file.seek(place + 60)
+        file.write(b"!!!!")
+    worker = Worker(world)
+    try:
+        world.subscribe(token=1)
+        (row, _) = [each for each in world.until(14) if isinstance(each, Hole)]
+        assert (row.feed, row.first_id, row.cause) == ("book", 12, "disk")
     finally:
         worker.stop()
 
