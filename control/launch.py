@@ -33,7 +33,7 @@ def exported(settings: Settings, runtime_dir: Path) -> dict[str, str]:
 
 def greeting(settings: Settings) -> str:
     """Return what a person should know while it starts."""
-    data = os.path.relpath(settings.data_dir)
+    data = str(settings.data_dir)
     database = f"embedded, port {settings.mongodb_embedded_port}" if settings.embedded else "MONGODB_ENDPOINT"
     prefix = "" if data == "data" else f"DATA_DIR={data} "
     return "\n".join(
