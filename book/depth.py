@@ -1,11 +1,11 @@
 """An L2 book as a feed of level updates: a batch of updates in, columns of changes out.
 
 Prices and sizes of all updates of a batch are made integers by one call each; the levels of update i
-are the next ``bid_counts[i]`` bids, then ``ask_counts[i]`` asks.
+are the next ``counts[2 * i]`` bids, then ``counts[2 * i + 1]`` asks.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,22 +15,30 @@ from book.levels import Levels
 from book.outlet import Outlet
 from book.scales import Refused, Scales, exact, until_exact
 from book.sync import Update
+from book.table import Rows, Table
 from venue.api import BookSnapshot, DepthUpdate, OrderSnapshot
 from wire.messages import Changes, Image
 
 Column = NDArray[np.int64]
 
 
+_SIGNS = np.array((-1, 1))
+
+
 class Batch(NamedTuple):
     """Updates in exact integers."""
 
-    updates: Sequence[Update]
-    bid_counts: list[int]
-    ask_counts: list[int]
-    starts: list[int]
+    last_ids: Sequence[int]
+    times_ns: Sequence[int]
+    received_ns: Sequence[int]
+    counts: Column
+    """Levels of each side: the bids of the first update, its asks, the bids of the second, ..."""
+    starts: Column
     """Where the levels of each update begin, and where those of the last one end."""
-    sides: Column
-    prices: Column
+    owners: Column
+    """Which update each level is of."""
+    keys: Column
+    """The price; minus the price of a bid."""
     sizes: Column
 
 
@@ -54,7 +62,7 @@ class Depth:
     MODES = ("changes",)
 
     def __init__(self) -> None:
-        self.levels = Levels()
+        self.levels = Table()
         self.may_cross = False
         self.absent_deletes = 0
         """Removals of levels that were not there: normal (protocols.md 1.6)."""
@@ -82,7 +90,7 @@ class Depth:
         rows = [*snapshot.bids, *snapshot.asks]
         texts = [price for price, _ in rows], [size for _, size in rows]
         (prices, sizes), scales = until_exact(self.scales, lambda at: exact(*texts, at))
-        levels = Levels()
+        levels = Table()
         pairs, bids = list(zip(prices.tolist(), sizes.tolist(), strict=True)), len(snapshot.bids)
         levels.replace(pairs[:bids], pairs[bids:], scales, snapshot.limit)
         if levels.crossed() and not self.may_cross:
@@ -99,56 +107,37 @@ class Depth:
         levels = [side for update in updates for side in _sides(update)]
         texts = list(chain.from_iterable(chain.from_iterable(levels)))
         prices, sizes = exact(texts[0::2], texts[1::2], self.scales)
-        counts = [len(side) for side in levels]
-        sides = np.repeat(np.tile([0, 1], len(updates)), counts)
-        if not _distinct(counts, sides, prices):
+        moments = zip(*((u.last_id, u.time_ns, u.recv_ns) for u in updates), strict=True)
+        counts = np.array([len(side) for side in levels])
+        batch = _batch(*moments, counts=counts, prices=prices, sizes=sizes)
+        if not _distinct(batch):
             if len(updates) > 1:
                 raise Unclear
-            counts, sides, prices, sizes = _last_of_each(sides, prices, sizes)
-        bid_counts, ask_counts = counts[0::2], counts[1::2]
-        starts = [0, *accumulate(map(int.__add__, bid_counts, ask_counts))]
-        return Batch(updates, bid_counts, ask_counts, starts, sides, prices, sizes)
+            batch = _last_of_each(batch)
+        return batch
 
     def apply(self, batch: Batch, begin: int, end: int, span: Span, outlet: Outlet) -> int:
         """Apply the updates *begin* to *end*, and send them; return where it stopped.
 
         It stops before an update that makes the book cross: that one is not applied.
         """
-        bids, asks = self.levels.bids, self.levels.asks
-        low, high = batch.starts[begin], batch.starts[end]
-        prices, sizes = batch.prices[low:high].tolist(), batch.sizes[low:high].tolist()
-        olds: list[int] = []
-        stop = end
-        for n in range(begin, end):
-            a = batch.starts[n] - low
-            b = a + batch.bid_counts[n]
-            c = batch.starts[n + 1] - low
-            bid_olds = bids.apply(prices[a:b], sizes[a:b])
-            ask_olds = asks.apply(prices[b:c], sizes[b:c])
-            if self.levels.crossed() and not self.may_cross:
-                bids.undo(prices[a:b], bid_olds)
-                asks.undo(prices[b:c], ask_olds)
-                stop = n
-                break
-            olds += bid_olds
-            olds += ask_olds
-        if stop > begin:
-            self._send(batch, begin, stop, np.array(olds, dtype=np.int64), span, outlet)
-        return stop
-
-    def _send(self, batch: Batch, begin: int, end: int, olds: Column, span: Span, outlet: Outlet) -> None:
-        rows = slice(batch.starts[begin], batch.starts[end])
-        prices, sizes = batch.prices[rows], batch.sizes[rows]
-        self.levels.note(batch.sides[rows], prices, sizes, olds)
-        self.absent_deletes += int(np.count_nonzero((sizes == 0) & (olds == 0)))
+        low, high = int(batch.starts[begin]), int(batch.starts[end])
+        rows = Rows(batch.keys[low:high], batch.sizes[low:high], batch.owners[low:high] - begin, end - begin)
+        count, olds = self.levels.apply(rows, may_cross=self.may_cross)
+        if not count:
+            return begin
+        stop = begin + count
+        sizes = rows.sizes[: len(olds)]
+        self.absent_deletes += int(np.count_nonzero((sizes | olds) == 0))
         emit_changes(
             outlet,
             span,
             self.scales,
-            batch.updates[begin:end],
-            (batch.bid_counts[begin:end], batch.ask_counts[begin:end]),
-            (prices, sizes, olds),
+            (batch.last_ids[begin:stop], batch.times_ns[begin:stop], batch.received_ns[begin:stop]),
+            (batch.counts[2 * begin : 2 * stop : 2], batch.counts[2 * begin + 1 : 2 * stop : 2]),
+            (np.abs(rows.keys[: len(olds)]), sizes, olds),
         )
+        return stop
 
     def image(self, outlet: Outlet, update_id: int, time_ns: int, effective_ns: int, start_ns: int) -> None:
         """Send the whole book as it is after *update_id*."""
@@ -180,13 +169,16 @@ def emit_changes(
     outlet: Outlet,
     span: Span,
     scales: Scales,
-    updates: Sequence[Update],
-    counts: tuple[Sequence[int], Sequence[int]],
+    moments: tuple[Sequence[int], Sequence[int], Sequence[int]],
+    counts: tuple[Sequence[int] | Column, Sequence[int] | Column],
     columns: tuple[Column, Column, Column],
 ) -> None:
-    """Send *updates* as Changes; *columns* are prices, sizes and old sizes."""
+    """Send updates as Changes; *moments* are their last ids, exchange times and receive times.
+
+    *columns* are prices, sizes and old sizes.
+    """
     prices, sizes, olds = columns
-    last_ids = [update.last_id for update in updates]
+    last_ids, times_ns, received_ns = moments
     outlet.emit(
         Changes,
         start_ns=span.start_ns,
@@ -194,9 +186,9 @@ def emit_changes(
         size_scale=scales.size,
         first_ids=packed([span.first_id, *(last_id + 1 for last_id in last_ids[:-1])]),
         last_ids=packed(last_ids),
-        times_ns=packed([update.time_ns for update in updates]),
+        times_ns=packed(times_ns),
         effective_ns=packed(span.effective_ns),
-        received_ns=packed([update.recv_ns for update in updates]),
+        received_ns=packed(received_ns),
         bid_counts=packed(counts[0]),
         ask_counts=packed(counts[1]),
         prices=prices.tobytes(),
@@ -206,7 +198,7 @@ def emit_changes(
 
 
 def emit_levels(
-    levels: Levels, outlet: Outlet, update_id: int, time_ns: int, effective_ns: int, start_ns: int
+    levels: Levels | Table, outlet: Outlet, update_id: int, time_ns: int, effective_ns: int, start_ns: int
 ) -> None:
     """Send *levels* as an L2 image."""
     bids, asks, prices, sizes = levels.columns()
@@ -228,12 +220,12 @@ def emit_levels(
     )
 
 
-def packed(values: Sequence[int]) -> bytes:
+def packed(values: Sequence[int] | Column) -> bytes:
     """Return *values* as a column of a message."""
     return np.array(values, dtype="<i8").tobytes()
 
 
-def dump_levels(levels: Levels) -> dict[str, Any]:
+def dump_levels(levels: Levels | Table) -> dict[str, Any]:
     """Return the state of *levels* for a checkpoint."""
     bids, asks, prices, sizes = levels.columns()
     return {
@@ -246,12 +238,12 @@ def dump_levels(levels: Levels) -> dict[str, Any]:
     }
 
 
-def load_levels(state: dict[str, Any]) -> Levels:
+def load_levels(state: dict[str, Any]) -> Table:
     """Return the levels that ``dump_levels`` saw."""
     prices = np.frombuffer(state["prices"], dtype="<i8").tolist()
     sizes = np.frombuffer(state["sizes"], dtype="<i8").tolist()
     pairs = list(zip(prices, sizes, strict=True))
-    levels = Levels()
+    levels = Table()
     levels.replace(pairs[: state["bids"]], pairs[state["bids"] :], Scales(*state["scales"]))
     low, high = state["certified"]
     levels.certified = (low, high)
@@ -264,21 +256,42 @@ def _sides(update: Update) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[st
     return update.decoded.bids, update.decoded.asks
 
 
-def _distinct(counts: list[int], sides: Column, prices: Column) -> bool:
+def _batch(
+    last_ids: Sequence[int],
+    times_ns: Sequence[int],
+    received_ns: Sequence[int],
+    *,
+    counts: Column,
+    prices: Column,
+    sizes: Column,
+) -> Batch:
+    """Return a batch of the updates whose levels are the next *counts* of *prices* and *sizes*."""
+    ends = counts.cumsum()
+    starts = np.concatenate((ends[:1] - counts[:1], ends[1::2]))
+    owners = np.repeat(np.arange(len(last_ids)), np.diff(starts))
+    signs = np.repeat(np.tile(_SIGNS, len(last_ids)), counts)
+    return Batch(last_ids, times_ns, received_ns, counts, starts, owners, prices * signs, sizes)
+
+
+def _distinct(batch: Batch) -> bool:
     """Say whether no side of an update names a price twice (nearly always they are sorted)."""
-    lists = np.repeat(np.arange(len(counts)), counts)
-    steps = np.diff(prices)
-    sorted_ = np.where(sides[1:] == 1, steps > 0, steps < 0) | (lists[1:] != lists[:-1])
-    if sorted_.all():
+    keys, owners = batch.keys, batch.owners
+    if ((keys[1:] > keys[:-1]) | (owners[1:] != owners[:-1])).all():
         return True
-    return len(set(zip(lists.tolist(), prices.tolist(), strict=True))) == len(prices)
+    return len(set(zip(owners.tolist(), keys.tolist(), strict=True))) == len(keys)
 
 
-def _last_of_each(sides: Column, prices: Column, sizes: Column) -> tuple[list[int], Column, Column, Column]:
+def _last_of_each(batch: Batch) -> Batch:
     """Return the levels of one update, of each price only what it said last."""
-    keys = zip(sides.tolist(), prices.tolist(), strict=True)
-    rows = sorted((key, size) for key, size in dict(zip(keys, sizes.tolist(), strict=True)).items())
-    table = np.array([(side, price, size) for (side, price), size in rows], dtype=np.int64)
-    asks = int(table[:, 0].sum())
-    columns = [np.ascontiguousarray(table[:, k]) for k in range(3)]
-    return [len(rows) - asks, asks], columns[0], columns[1], columns[2]
+    levels = dict(zip(batch.keys.tolist(), batch.sizes.tolist(), strict=True))
+    rows = sorted(levels.items(), key=lambda row: (row[0] > 0, abs(row[0])))
+    keys, sizes = np.array(rows, dtype=np.int64).T
+    asks = int(np.count_nonzero(keys > 0))
+    return _batch(
+        batch.last_ids,
+        batch.times_ns,
+        batch.received_ns,
+        counts=np.array([len(rows) - asks, asks]),
+        prices=np.abs(keys),
+        sizes=np.ascontiguousarray(sizes),
+    )

@@ -182,7 +182,12 @@ class OrderFlow:
         self.book.fold.note(sides, prices, sizes, olds)
         asks = [sum(side for side, *_ in each) for each in kept]
         bids = [len(each) - count for each, count in zip(kept, asks, strict=True)]
-        emit_changes(outlet, span, self.scales, updates, (bids, asks), (prices, sizes, olds))
+        moments = (
+            [u.last_id for u in updates],
+            [u.time_ns for u in updates],
+            [u.recv_ns for u in updates],
+        )
+        emit_changes(outlet, span, self.scales, moments, (bids, asks), (prices, sizes, olds))
 
     def image(self, outlet: Outlet, update_id: int, time_ns: int, effective_ns: int, start_ns: int) -> None:
         """Send the whole book, as the mode has it, as it is after *update_id*."""

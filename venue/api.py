@@ -11,9 +11,11 @@ feed            venue      book   update id
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
+
+from venue.numbers import Int64s
 
 Level = tuple[str, str]
 """Price and size as the exchange wrote them: text that ``numbers.exact`` has yet to check."""
@@ -147,6 +149,43 @@ class Ignored(msgspec.Struct, frozen=True):
 
 
 Decoded = DepthUpdate | BookSnapshot | Trade | OrderEvent | Ignored
+
+
+class DepthColumns(NamedTuple):
+    """Depth updates of many frames, their numbers read already: integers in units of ``10**-decimals``."""
+
+    first_ids: Sequence[int]
+    last_ids: Sequence[int]
+    times_ns: Sequence[int]
+    counts: Int64s
+    """Levels of each side: the bids of the first update, its asks, the bids of the second, ..."""
+    decimals: int
+    """As the exchange wrote them, trailing zeros and all."""
+    prices: Int64s
+    """Level by level, all of them above zero."""
+    sizes: Int64s
+
+
+class TradeColumns(NamedTuple):
+    """Trades of many frames, their numbers read already: integers in units of ``10**-decimals``."""
+
+    ids: Sequence[int]
+    times_ns: Sequence[int]
+    sides_u1: bytes
+    """Side of the aggressor, a byte a trade."""
+    decimals: int
+    prices: Int64s
+    sizes: Int64s
+
+
+class Columns(NamedTuple):
+    """What many frames say, each of which is a depth update or a trade."""
+
+    depth_at: Sequence[int]
+    """Which of the frames are the depth updates, ascending."""
+    depth: DepthColumns
+    trade_at: Sequence[int]
+    trade: TradeColumns
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -285,6 +324,13 @@ class Venue(Protocol):
 
         Raises:
             UnknownFrame: nothing that this venue sends, or a value that cannot be true.
+        """
+
+    def columns(self, frames: Sequence[bytes], feed: str) -> Columns | None:
+        """Return what all of *frames* say at once: of each exactly what ``decode`` says, only much faster.
+
+        None where one of them is something else, cannot be true, or is merely not written in the usual
+        way: then each is to be decoded by itself, so that a bad one does not disturb its neighbours.
         """
 
     def snapshot_request(self, symbol: str, feed: str, levels: int) -> RestRequest:

@@ -13,7 +13,7 @@ symbols upper case, both UTF-8.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,6 +34,7 @@ from venue.api import (
     Trade,
     UnknownFrame,
 )
+from venue.binance_columns import KIND_WITHIN, Id, Ms, Symbol, TradeFrame, columns
 from venue.binance_rest import (
     instruments,
     instruments_request,
@@ -44,7 +45,7 @@ from venue.binance_rest import (
     trades_request,
 )
 from venue.checks import GARBAGE, check_number, check_prices, one_line, route_of
-from venue.times import LAST_MS, NS_PER_MS
+from venue.times import NS_PER_MS
 
 __all__ = [
     "BUDGET",
@@ -52,6 +53,7 @@ __all__ = [
     "FEEDS",
     "MAX_STREAMS",
     "NAME",
+    "columns",
     "control",
     "decode",
     "feed_of",
@@ -81,31 +83,16 @@ CONTROL_GAP_NS = 250_000_000
 """5 incoming messages a second, of which pongs take some (protocols.md 1.2)."""
 
 _PACES = {100: "@100ms", 1000: ""}
-_LARGEST_ID = 2**63 - 1
-
-_Id = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_ID)]
-_Ms = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
-_Symbol = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Depth(msgspec.Struct, gc=False):
     e: Literal["depthUpdate"]
-    E: _Ms
-    s: _Symbol
-    U: _Id
-    u: _Id
+    E: Ms
+    s: Symbol
+    U: Id
+    u: Id
     b: list[Level]
     a: list[Level]
-
-
-class _Trade(msgspec.Struct, gc=False):
-    e: Literal["trade"]
-    s: _Symbol
-    t: _Id
-    p: str
-    q: str
-    T: _Ms
-    m: bool
 
 
 class _Any(msgspec.Struct, gc=False):
@@ -118,11 +105,6 @@ class _Any(msgspec.Struct, gc=False):
 class _DepthFrame(msgspec.Struct, gc=False):
     stream: str
     data: _Depth
-
-
-class _TradeFrame(msgspec.Struct, gc=False):
-    stream: str
-    data: _Trade
 
 
 class _AnyFrame(msgspec.Struct, gc=False):
@@ -147,7 +129,7 @@ class _Answer(msgspec.Struct):
 
 
 _depth = msgspec.json.Decoder(_DepthFrame)
-_trade = msgspec.json.Decoder(_TradeFrame)
+_trade = msgspec.json.Decoder(TradeFrame)
 _any = msgspec.json.Decoder(_AnyFrame)
 _answer = msgspec.json.Decoder(_Answer)
 
@@ -158,8 +140,6 @@ _START = re.compile(
     rb'depthUpdate","E":[0-9]{13},%b,"U":%b,"u":%b,"b":\[|'
     rb'trade","E":[0-9]{13},%b,"t":%b,"p":")' % (_SYMBOL, _NUMBER, _NUMBER, _SYMBOL, _NUMBER)
 ).match
-_KIND_WITHIN = 160
-"""The type stands behind the stream's name; a frame that has it later is decoded the slow way."""
 
 
 def feed_of(credentials: Credentials | None) -> str:  # noqa: ARG001 - the same for all venues
@@ -225,9 +205,9 @@ def route(frame: bytes, feed: str) -> Route:
 def decode(frame: bytes, feed: str) -> Decoded:  # noqa: ARG001 - the same for all venues
     """Decode a frame of the combined stream; the digits of levels are left to ``numbers.exact``."""
     try:
-        if frame.find(b'"depthUpdate"', 0, _KIND_WITHIN) >= 0:
+        if frame.find(b'"depthUpdate"', 0, KIND_WITHIN) >= 0:
             return _depth_update(frame)
-        if frame.find(b'"trade"', 0, _KIND_WITHIN) >= 0:
+        if frame.find(b'"trade"', 0, KIND_WITHIN) >= 0:
             return _one_trade(frame)
         return _other(frame)
     except GARBAGE as error:

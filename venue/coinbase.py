@@ -25,6 +25,7 @@ import msgspec
 from venue.api import (
     Ack,
     Budget,
+    Columns,
     Control,
     Credentials,
     Decoded,
@@ -57,6 +58,7 @@ __all__ = [
     "FEEDS",
     "MAX_STREAMS",
     "NAME",
+    "columns",
     "control",
     "decode",
     "feed_of",
@@ -236,6 +238,11 @@ def decode(frame: bytes, feed: str) -> Decoded:
         return full(message) if feed == "full" else level2(message, frame)
     except GARBAGE as error:
         raise UnknownFrame(f"not a frame of {NAME}: {error}") from error
+
+
+def columns(frames: Sequence[bytes], feed: str) -> Columns | None:  # noqa: ARG001
+    """Return None: an order event is worth a look of its own, and numbers here differ in their decimals."""
+    return None
 
 
 def _unrecorded(seen: AnyMessage, frame: bytes, feed: str) -> Decoded:

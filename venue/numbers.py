@@ -123,23 +123,44 @@ def text(value: int, scale: int) -> str:
     return f"{sign}{digits[:-scale]}.{fraction}" if fraction else sign + digits[:-scale]
 
 
+def uniform(joined: bytes, count: int) -> tuple[int, Int64s] | None:
+    """Return how many decimals each of *count* texts has, and them as integers in units of the last decimal.
+
+    In *joined* a comma is before and after each.  None where one is not digits, a dot and as many digits as
+    the others have, or is so long that it might not fit 64 bits.
+    """
+    shape = joined.translate(_DIGITS_TO_ZERO)
+    decimals = joined.find(b",", 1) - joined.find(b".") - 1
+    if (
+        0 < decimals < _SAFE_DIGITS
+        and shape.count(b".%b," % (b"0" * decimals)) == count
+        and b",." not in shape
+        and b",%b" % (b"0" * (_SAFE_DIGITS + 1 - decimals)) not in shape
+        and shape.translate(None, b"0") == b",." * count + b","
+    ):
+        return decimals, _integers(joined)
+    return None
+
+
+def at_scale(unscaled: Int64s, decimals: int, scale: int) -> Int64s | None:
+    """Return *unscaled*, integers with *decimals*, at *scale*; None where one does not fit or is finer."""
+    if decimals == scale:
+        return unscaled
+    if decimals < scale:
+        return _fitting_product(unscaled, _POWERS[scale - decimals])
+    return _whole_quotient(unscaled, _POWERS[decimals - scale])
+
+
 def _exact_together(texts: Sequence[str], scale: int) -> Int64s | None:
     """Return all of them by numpy; None where a text is wrong or long and must be looked at singly."""
     try:
         joined = f",{','.join(texts)},".encode("ascii")
     except UnicodeEncodeError:
         return None
-    shape = joined.translate(_DIGITS_TO_ZERO)
-    decimals = len(texts[0].partition(".")[2])
-    if (
-        shape.count(b".%b," % (b"0" * decimals)) == len(texts)
-        and b",." not in shape
-        and b",%b" % (b"0" * (_SAFE_DIGITS + 1 - decimals)) not in shape
-        and shape.translate(None, b"0") == b",." * len(texts) + b","
-    ):
-        # every text is digits, a dot and the same number of digits
-        return _uniform(_integers(joined), decimals, scale)
-    return _exact_mixed(joined, len(texts), scale)
+    found = uniform(joined, len(texts))
+    if found is None:
+        return _exact_mixed(joined, len(texts), scale)
+    return at_scale(found[1], found[0], scale)
 
 
 def _exact_mixed(joined: bytes, count: int, scale: int) -> Int64s | None:
@@ -160,14 +181,6 @@ def _exact_mixed(joined: bytes, count: int, scale: int) -> Int64s | None:
     decimals[owners] = after
     raised = _fitting_product(_integers(joined), _POWERS[np.maximum(scale - decimals, 0)])
     return None if raised is None else _whole_quotient(raised, _POWERS[np.maximum(decimals - scale, 0)])
-
-
-def _uniform(unscaled: Int64s, decimals: int, scale: int) -> Int64s | None:
-    if decimals == scale:
-        return unscaled
-    if decimals < scale:
-        return _fitting_product(unscaled, _POWERS[scale - decimals])
-    return _whole_quotient(unscaled, _POWERS[decimals - scale])
 
 
 def _integers(joined: bytes) -> Int64s:
