@@ -109,6 +109,7 @@ class Ingester:
         name = process_name("ingest", self._line)
         self._beats = Beats(loop, endpoints, name, self.health, commands, self._desired)
         self._act()  # EPOCH is followed by what is recorded on
+        self._named_in = self._writer.segment
         self._second()
         loop.every(1.0, self._second)
         loop.every(TURN_SECONDS, self._turn)
@@ -302,6 +303,10 @@ class Ingester:
     def _second(self) -> None:
         now_ns = time.time_ns()
         self._recorder.record(Kind.TICK, EVERY_SECURITY, 0, None, now_ns)
+        if self._writer.segment != self._named_in:
+            self._named_in = self._writer.segment
+            self._session.name_again()
+            self._act()
         self._watch_disk(now_ns)
 
     def _watch_disk(self, now_ns: int) -> None:

@@ -116,8 +116,19 @@ class Session:
         """Heed a maintainer's wishes for snapshots."""
         for name in names:
             security = self._securities.get(name)
-            if security is not None and security.need is not None:
+            if security is None:
+                continue
+            if security.need is not None:
                 security.need.wish("wish", now)
+            elif security.state is State.SUBSCRIBED:
+                for shard in (s for s in self._shards if security.symbol in s.symbols):
+                    shard.renew(now)
+
+    def name_again(self) -> None:
+        """Journal again what is recorded: who finds only the newest segment learns of it there."""
+        for security in self._securities.values():
+            if security.added:
+                self._command("add", security)
 
     def reset(self) -> None:
         """Take new connections, without a hole."""

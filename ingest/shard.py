@@ -25,6 +25,10 @@ NS_PER_SECOND = 1_000_000_000
 FIRST_WAIT_NS = NS_PER_SECOND // 2
 LONGEST_WAIT_NS = 30 * NS_PER_SECOND
 
+RENEW_NS = 300 * NS_PER_SECOND
+"""A feed that brings its own snapshots brings one with each connection, and a seam for all that it carries:
+so long a connection lives before a maintainer that needs a snapshot gets another."""
+
 STEADY_NS = 30 * NS_PER_SECOND
 """A connection that lived so long was a good one."""
 
@@ -73,6 +77,11 @@ class Shard:
         """The link's handshake is done."""
         link.opened(now)
         self.problem = ""
+
+    def renew(self, now: int) -> None:
+        """Take a new connection for the snapshots it brings, unless this one is too young."""
+        if self.links and now - self.links[-1].since >= RENEW_NS:
+            self.replace("rotation")
 
     def lost(self, link: Link, reason: str, now: int) -> bool:
         """The link is gone, or never came; return whether the reason is news."""

@@ -114,6 +114,11 @@ class Writer:
         return self._next
 
     @property
+    def segment(self) -> int:
+        """Position of the first record of the newest segment."""
+        return self._first
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all segments in the folder."""
         return self._offset + sum(segment.size for segment in self._closed)

@@ -95,6 +95,17 @@ def test_the_journal_begins_with_epoch_add_open_and_then_frames_and_a_snapshot_t
     assert (command.what, command.feed, command.update_ms, command.since_ns) == ("add", "depth", 100, 7)
 
 
+def test_every_segment_names_what_is_recorded(tmp_path: Path, simulator: Simulator) -> None:
+    line = Line(tmp_path / "data", simulator, JOURNAL_SEGMENT_BYTES="65536")
+    line.start()
+    try:
+        line.desire(wanted(BTC))
+        line.until("a third segment", lambda: len(line.payloads(Kind.COMMAND, BTC)) >= 3)
+        assert {c.what for c in line.payloads(Kind.COMMAND, BTC) if isinstance(c, Command)} == {"add"}
+    finally:
+        line.close()
+
+
 def test_securities_come_and_go_on_the_live_connection_without_disturbing_others(line: Line) -> None:
     line.desire(wanted(BTC))
     line.until("a joined book", lambda: joined(line, BTC))

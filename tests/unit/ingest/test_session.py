@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +10,13 @@ from hypothesis import strategies as st
 
 from ingest.actions import Ask, Dial, Record, Remember
 from ingest.budget import SHARE
+from ingest.link import Subscription
+from ingest.session import Session
+from ingest.shard import RENEW_NS
 from tests.unit.ingest.world import MS, S, World, wanted
-from venue import binance
+from venue import binance, coinbase
+from venue.api import Route
+from wire.messages import Policy, Wanted
 
 BTC, ETH = "binance:BTCUSDT", "binance:ETHUSDT"
 
@@ -386,3 +392,42 @@ def test_more_securities_than_a_connection_carries_are_spread_over_several() -> 
     world.desire(wanted(*names))
     world.run(8)
     assert [len(symbols) for symbols in world.streams.values()] == [binance.MAX_STREAMS, 3]
+
+
+def test_a_feed_with_its_own_snapshots_gets_a_new_connection_for_a_wish_but_not_often() -> None:
+    name = "coinbase:BTC-USD"
+    subscription = Subscription("level2_batch", 0, None)
+    session = Session(
+        coinbase, subscription, Random(1), 0, rotate_ns=86_400 * S, remembered=[Wanted(name, (Policy(),), 1)]
+    )
+
+    def dials(now: int) -> list[int]:
+        session.tick(now, "0")
+        return [action.connection for action in session.take() if isinstance(action, Dial)]
+
+    def open_and_deliver(number: int, now: int) -> None:
+        session.opened(number, now)
+        session.tick(now, "0")
+        session.frame(number, Route("BTC-USD", "snapshot"), b"", now)
+
+    assert dials(0) == [1]
+    open_and_deliver(1, 1)
+    session.wishes([name], RENEW_NS)
+    assert dials(RENEW_NS) == []  # it is too young
+    session.wishes(["coinbase:ETH-USD", name], RENEW_NS + 1)
+    assert dials(RENEW_NS + 1) == [2]
+    open_and_deliver(2, RENEW_NS + 2)
+    session.wishes([name], RENEW_NS + 2)
+    assert dials(RENEW_NS + 3) == []
+    (connection,) = session.health()["connections"]
+    assert connection["connection"] == 2
+
+
+def test_what_is_recorded_can_be_journalled_again_and_only_that() -> None:
+    world = recording("BTCUSDT")
+    world.desire(wanted("BTCUSDT", "NOSUCH"))
+    world.run(5)
+    before = len(world.journal)
+    world.session.name_again()
+    world._do()
+    assert [record[:2] for record in world.journal[before:]] == [("add", BTC)]
