@@ -136,6 +136,7 @@ class BookService:
 
     def _hear_runs(self) -> None:
         new: set[int] = set()
+        newest = 0
         with suppress(zmq.Again):
             while True:
                 try:
@@ -145,15 +146,16 @@ class BookService:
                     continue
                 if not isinstance(message, Subscribe) or message.bucket not in self._buckets:
                     continue
+                newest = max(newest, message.run)
                 if self._queues.subscribed(message):
                     new.add(message.bucket)
         if new:
-            self._rewind(new)
+            # (the clock may have been set back since the last run began)
+            self._rewind(new, max(time.time_ns(), newest + 1))
 
-    def _rewind(self, buckets: set[int]) -> None:
-        """Take the securities of *buckets* back to what is stored for good, and begin a new run of each."""
+    def _rewind(self, buckets: set[int], run: int) -> None:
+        """Take the securities of *buckets* back to what is stored for good, and begin *run* of each."""
         self._maintainer.restore(self._saved(buckets))
-        run = time.time_ns()
         for bucket in buckets:
             for output in self._maintainer.begin(bucket, run):
                 self._queues.put(output.bucket, output.messages)

@@ -171,6 +171,11 @@ class Conditioner:
         """Return the token that *bucket*'s maintainer is to be sent."""
         return self._tokens.get(bucket, self._first_token)
 
+    def newest_run(self, bucket: int) -> int:
+        """Return the newest run of *bucket*: what is older is not listened to."""
+        runs = (security.run for name, security in self._securities.items() if bucket_of(name) == bucket)
+        return max(runs, default=0)
+
     def done(self) -> dict[int, Done]:
         """Return per bucket how far each security's records are stored for good."""
         marks: dict[int, dict[str, Marks]] = {}

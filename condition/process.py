@@ -159,7 +159,8 @@ class ConditionService:
         self._core.tick(time.time_ns())
         for bucket, socket in self._runs.items():
             with suppress(zmq.Again):  # the maintainer is away, or has one to read already
-                socket.send(pack(Subscribe(bucket, self._endpoint, self._core.token(bucket))), zmq.NOBLOCK)
+                token, run = self._core.token(bucket), self._core.newest_run(bucket)
+                socket.send(pack(Subscribe(bucket, self._endpoint, token, run)), zmq.NOBLOCK)
         self._publish_done()
         self._send()
 

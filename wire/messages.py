@@ -72,6 +72,8 @@ class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag="subscribe"):
     bucket: int
     endpoint: str
     token: int
+    run: int = 0
+    """The newest run that it knows of the bucket: the new one is to be higher, whatever the clock says."""
 
 
 class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):

@@ -1,6 +1,7 @@
 """A real book worker over real sockets: it sends runs, takes them back to *done*, goes on after its end."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,8 @@ class World:
     def tick(self, at: float) -> None:
         self.append(Kind.TICK, b"", "", at)
 
-    def subscribe(self, token: int) -> None:
-        self.run.send(pack_message(Subscribe(BUCKET, self.endpoints.batches(0), token)))
+    def subscribe(self, token: int, run: int = 0) -> None:
+        self.run.send(pack_message(Subscribe(BUCKET, self.endpoints.batches(0), token, run)))
 
     def until(self, last_id: int, run_after: int = 0) -> list[RunMessage]:
         """Return the run newer than *run_after* up to the update with *last_id*; its numbers have no hole."""
@@ -178,6 +179,18 @@ def test_after_its_end_a_worker_goes_on_from_its_checkpoint(world: World) -> Non
             run = said[0].run
             first_id = min(ints(each.first_ids)[0] for each in said if isinstance(each, Changes))
         assert first_id == 31
+    finally:
+        worker.stop()
+
+
+def test_a_run_is_newer_than_the_newest_that_is_known_though_the_clock_was_set_back(world: World) -> None:
+    world.add()
+    world.update(11, 0.1)
+    ahead = time.time_ns() + 10**18
+    worker = Worker(world)
+    try:
+        world.subscribe(token=1, run=ahead)
+        assert world.until(11, run_after=ahead)[0].run == ahead + 1
     finally:
         worker.stop()
 

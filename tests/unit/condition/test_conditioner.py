@@ -212,3 +212,11 @@ def test_documents_of_the_run_before_are_still_waited_for() -> None:
     assert done(made) == 1
     made.answer(Answer(stored=((f"{SECURITY}|changes|0", 3),)), 0)
     assert done(made) == 3
+
+
+def test_the_newest_run_of_a_bucket_is_told_so_that_the_next_is_newer() -> None:
+    made = conditioner()
+    assert made.newest_run(BUCKET) == 0
+    made.take([begin(run=7), mark(1, run=7), begin(run=3)], 0)
+    assert made.newest_run(BUCKET) == 7
+    assert made.newest_run((BUCKET + 1) % 64) == 0
