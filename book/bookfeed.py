@@ -26,6 +26,7 @@ from book.orderflow import Batch as OrderBatch
 from book.orderflow import OrderFlow
 from book.outlet import Outlet
 from book.recording import Recording
+from book.run import Run
 from book.scales import Finer, Refused, Scales, raised
 from book.sync import Update
 from wire.messages import Policy
@@ -120,6 +121,16 @@ class BookFeed:
             self._held = []
         return stopped
 
+    def take_run(self, run: Run) -> Stopped | None:
+        """Do the same with updates that came as columns and follow one another."""
+        clock, times_ns = self.recording.clock, run.columns.times_ns
+        if not self._held and isinstance(self.book, Depth) and clock.is_near(times_ns):
+            batch = self.book.prepare_run(run)
+            if batch is not None:
+                stop = self._apply(batch, clock.settle(times_ns, None))
+                return None if stop == len(times_ns) else Stopped("desync", run.updates(stop))
+        return self.take(run.updates())
+
     def break_chain(self, cause: str) -> None:
         """End the chain and open a row of the ledger, unless nothing was ever recorded."""
         self.recording.close_entry(self.book.hash if self.in_chain else None)
@@ -209,7 +220,8 @@ class BookFeed:
                     stopped.again.extend(updates[n + 1 :])
                     return stopped
             return None
-        return self._apply(batch, updates, effective)
+        stop = self._apply(batch, effective)
+        return None if stop == len(updates) else Stopped("desync", updates[stop:])
 
     def _write_one(self, update: Update, effective_ns: int) -> Stopped | None:
         try:
@@ -222,10 +234,11 @@ class BookFeed:
         except Refused:
             self.refused += 1
             return Stopped("venue", [])
-        return self._apply(batch, [update], [effective_ns])
+        return None if self._apply(batch, [effective_ns]) else Stopped("desync", [update])
 
-    def _apply(self, batch: Batch, updates: list[Update], effective: list[int]) -> Stopped | None:
-        begin, count = 0, len(updates)
+    def _apply(self, batch: Batch, effective: list[int]) -> int:
+        """Apply and send the updates of *batch*; return where it stopped."""
+        begin, count = 0, len(effective)
         while begin < count:
             start_ns = self.recording.window_of(effective[begin])
             if start_ns != self.recording.start_ns:
@@ -238,26 +251,27 @@ class BookFeed:
             span = Span(start_ns, 0 if next_id is None else next_id + 1, effective[begin:end])
             stop = self._apply_span(batch, begin, end, span)
             if stop > begin:
-                self._note(updates[stop - 1], effective[stop - 1], span.first_id, is_first=first)
+                last = batch.last_ids[stop - 1], batch.times_ns[stop - 1], effective[stop - 1]
+                self._note(*last, span.first_id, is_first=first)
             if stop < end:
                 self.desyncs += 1
-                return Stopped("desync", updates[stop:])
+                return stop
             begin = end
-        return None
+        return count
 
     def _apply_span(self, batch: Batch, begin: int, end: int, span: Span) -> int:
         if self._image_wanted or self.starting is not None:
             self.recording.close_entry(self.book.hash if self.in_chain else None)
         return self.book.apply(batch, begin, end, span, self._outlet)  # type: ignore[arg-type]
 
-    def _note(self, last: Update, effective_ns: int, first_id: int, *, is_first: bool) -> None:
+    def _note(self, last_id: int, time_ns: int, effective_ns: int, first_id: int, *, is_first: bool) -> None:
         """Note what was sent; the first update of a chain is followed by its image."""
         if is_first:
-            self._image_id = last.last_id
-        self.recording.extend(first_id, last.last_id, self._image_id, effective_ns)
-        self.last_id, self.time_ns, self._effective_ns = last.last_id, last.time_ns, effective_ns
+            self._image_id = last_id
+        self.recording.extend(first_id, last_id, self._image_id, effective_ns)
+        self.last_id, self.time_ns, self._effective_ns = last_id, time_ns, effective_ns
         if self.starting is not None:
-            self.ledger.close(self.starting, last.time_ns)
+            self.ledger.close(self.starting, time_ns)
             self.starting, self.in_chain = None, True
         if is_first:
             self._image_wanted = False

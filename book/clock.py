@@ -11,6 +11,7 @@ final, and what would still fall into it takes the next window's start (``raise_
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 AHEAD_NS = 3_600_000_000_000
 """An hour: no exchange clock is that wrong for long, and markets do pause for longer."""
@@ -30,15 +31,20 @@ class EffectiveTime:
         """Of the last update, or the floor if that is later."""
         self.replaced = 0
 
+    def is_near(self, times_ns: Sequence[int]) -> bool:
+        """Say whether none of *times_ns*, of updates that come next, is an hour ahead: none has to wait."""
+        last = times_ns[0] if self.last_ns is None else self.last_ns
+        return max(times_ns) <= last + AHEAD_NS
+
     def settle(self, times_ns: Sequence[int], next_ns: int | None, *, waited: bool = False) -> list[int]:
         """Return the effective times of updates with *times_ns*; one fewer when the last must wait.
 
         *next_ns* is the exchange time of the update after the last one, if it is known; *waited*
         says that the last one has waited long enough.
         """
-        last = self.last_ns
-        if last is None:
-            last = times_ns[0]
+        last = times_ns[0] if self.last_ns is None else self.last_ns
+        if self.is_near(times_ns):
+            return list(accumulate(times_ns, max, initial=last))[1:]
         settled: list[int] = []
         for i, time_ns in enumerate(times_ns):
             if time_ns > last + AHEAD_NS:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from book.levels import Levels
 from book.outlet import Outlet
+from book.run import Run
 from book.scales import Refused, Scales, exact, until_exact
 from book.sync import Update
 from book.table import Rows, Table
+from venue import numbers
 from venue.api import BookSnapshot, DepthUpdate, OrderSnapshot
 from wire.messages import Changes, Image
 
@@ -115,6 +117,17 @@ class Depth:
                 raise Unclear
             batch = _last_of_each(batch)
         return batch
+
+    def prepare_run(self, run: Run) -> Batch | None:
+        """Return *run* at the book's scales; None where its updates have to be looked at one by one."""
+        columns = run.columns
+        prices = numbers.at_scale(columns.prices, columns.decimals, self.scales.price)
+        sizes = numbers.at_scale(columns.sizes, columns.decimals, self.scales.size)
+        if prices is None or sizes is None:
+            return None
+        moments = columns.last_ids, columns.times_ns, run.received_ns
+        batch = _batch(*moments, counts=columns.counts, prices=prices, sizes=sizes)
+        return batch if _distinct(batch) else None
 
     def apply(self, batch: Batch, begin: int, end: int, span: Span, outlet: Outlet) -> int:
         """Apply the updates *begin* to *end*, and send them; return where it stopped.

@@ -13,6 +13,7 @@ from typing import Any
 
 from book.bookfeed import BookFeed, Stopped, Windows
 from book.outlet import Outlet
+from book.run import Run
 from book.scales import Refused
 from book.sync import FeedSync, Outcome, State, Sync, Update
 from journal.group import Record
@@ -66,6 +67,15 @@ class Joined:
                 self._run(Outcome(ready, outcome.gap))
                 ready = []
         self._run(Outcome(ready))
+
+    def take_run(self, run: Run) -> None:
+        """Do the same with updates that came as columns."""
+        ids = run.columns.first_ids, run.columns.last_ids
+        position = run.records[-1].position
+        if isinstance(self.sync, Sync) and self.sync.follow(*ids, run.connections, position):
+            self.stop(self.book.take_run(run))
+        else:
+            self.take(run.updates())
 
     def _run(self, outcome: Outcome) -> None:
         gap = outcome.gap

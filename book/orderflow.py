@@ -29,6 +29,8 @@ class Batch(NamedTuple):
     """Events in exact integers."""
 
     updates: Sequence[Update]
+    last_ids: Sequence[int]
+    times_ns: Sequence[int]
     decoded: Sequence[OrderEvent]
     events: Sequence[Event]
     prices: Column
@@ -118,6 +120,8 @@ class OrderFlow:
         events = [Event(e.id, e.kind, e.side, e.order_id, price, size) for e, price, size in rows]
         return Batch(
             updates,
+            [u.last_id for u in updates],
+            [u.time_ns for u in updates],
             decoded,
             events,
             price_column[:n],

@@ -1,9 +1,20 @@
 """Turns decoded frames into what the book and the tape take: updates and prints with their record's place."""
 
+from collections.abc import Sequence
+
+from book.run import Run
 from book.sync import Update
-from book.trades import Print
+from book.trades import Print, Prints, Source
 from journal.group import Record
-from venue.api import DepthUpdate, OrderEvent, Trade
+from venue.api import Columns, DepthUpdate, OrderEvent, Trade
+from wire.names import epoch_of
+
+
+def depth_run(records: Sequence[Record], columns: Columns) -> Run:
+    """Return the depth updates of *records* that came as columns."""
+    brought = [records[n] for n in columns.depth_at]
+    received_ns, connections = [r.recv_ns for r in brought], [r.connection for r in brought]
+    return Run(brought, columns.depth, received_ns, connections)
 
 
 def depth_update(record: Record, decoded: DepthUpdate) -> Update:
@@ -43,6 +54,23 @@ def trade(record: Record, decoded: Trade) -> Print:
         record.recv_ns,
         record.connection,
     )
+
+
+def trade_run(records: Sequence[Record], columns: Columns) -> tuple[Prints, int]:
+    """Return the trades of *records* that came as columns, and the decimals of their numbers."""
+    trades = columns.trade
+    first, last = records[columns.trade_at[0]], records[columns.trade_at[-1]]
+    prints = Prints(
+        trades.ids,
+        trades.times_ns,
+        [records[n].recv_ns for n in columns.trade_at],
+        trades.sides_u1,
+        trades.prices,
+        trades.sizes,
+        Source(epoch_of(first.position), first.connection, trades.times_ns[0]),
+        Source(epoch_of(last.position), last.connection, trades.times_ns[-1]),
+    )
+    return prints, trades.decimals
 
 
 def match(record: Record, event: OrderEvent) -> Print | None:

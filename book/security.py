@@ -30,6 +30,7 @@ from journal.group import Record
 from journal.payload import Command, Connection, Rest
 from venue.api import (
     BookSnapshot,
+    Columns,
     DepthUpdate,
     Feed,
     Ignored,
@@ -101,6 +102,28 @@ class Security:
         """Work off the frames of one group."""
         if self.state == "removed":
             return
+        columns = self._venue.columns([record.payload for record in records], self.feed)
+        if columns is None:
+            self._singly(records)
+        else:
+            self._together(records, columns)
+        self.recv_ns = records[-1].recv_ns
+
+    def _together(self, records: Sequence[Record], columns: Columns) -> None:
+        """Work off frames that are depth updates and trades, all at once where they simply follow."""
+        if columns.trade_at and not self.trades.take_run(*reading.trade_run(records, columns)):
+            self.trades.take([reading.trade(records[n], self._trade(records[n])) for n in columns.trade_at])
+        if columns.depth_at:
+            self._joined.take_run(reading.depth_run(records, columns))
+
+    def _trade(self, record: Record) -> Trade:
+        decoded = self._venue.decode(record.payload, self.feed)
+        if not isinstance(decoded, Trade):
+            raise TypeError("a trade is no trade any more")
+        return decoded
+
+    def _singly(self, records: Sequence[Record]) -> None:
+        """Work off frames one by one."""
         updates: list[Update] = []
         prints: list[Print] = []
         for record in records:
@@ -124,7 +147,6 @@ class Security:
         if prints:
             self.trades.take(prints)
         self._joined.take(updates)
-        self.recv_ns = records[-1].recv_ns
 
     def rest(self, record: Record, rest: Rest) -> None:
         """Work off the answer to a GET."""

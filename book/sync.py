@@ -26,6 +26,7 @@ has no ids and sends its own snapshot on each connection (Coinbase ``level2_batc
 
 import enum
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from venue.api import DepthUpdate, OrderEvent
@@ -151,6 +152,30 @@ class Sync:
         if self.state is not State.LIVE or self._kept or not update.first_id <= next_id <= update.last_id:
             return False
         self._reach(update)
+        return True
+
+    def follow(
+        self,
+        first_ids: Sequence[int],
+        last_ids: Sequence[int],
+        connections: Sequence[int],
+        last_position: int,
+    ) -> bool:
+        """Take updates of one group at once where each simply follows the one before it.
+
+        Else leave everything as it is.  *last_position* is that of the last update's record.
+        """
+        if self.state is not State.LIVE or self._kept:
+            return False
+        last_id = self.last_id
+        for first, last in zip(first_ids, last_ids, strict=True):
+            if not first <= last_id + 1 <= last:
+                return False
+            last_id = last
+        self.last_id = last_id
+        self._source = (epoch_of(last_position), connections[-1])
+        for connection, reached in dict(zip(connections, last_ids, strict=True)).items():
+            self.connections.brought(connection, reached)
         return True
 
     def offer(self, update: Update) -> Outcome:

@@ -12,15 +12,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from book.bookfeed import Windows
 from book.clock import SILENT_TICKS
 from book.depth import packed
 from book.holes import Ledger
 from book.outlet import Outlet
 from book.recording import Recording
-from book.scales import Finer, Refused, Scales, exact, factor, raised
+from book.scales import Column, Finer, Refused, Scales, exact, factor, raised
+from venue.numbers import at_scale
 from wire.messages import Trades
 from wire.names import epoch_of
 
@@ -44,6 +43,19 @@ class Source(NamedTuple):
     epoch: int
     connection: int
     time_ns: int
+
+
+class Prints(NamedTuple):
+    """Trades whose ids follow one another, as columns."""
+
+    ids: Sequence[int]
+    times_ns: Sequence[int]
+    received_ns: Sequence[int]
+    sides_u1: bytes
+    prices: Column
+    sizes: Column
+    first: Source
+    last: Source
 
 
 class Tape:
@@ -100,6 +112,24 @@ class TradeFeed:
                 self._write(settled[begin:end], effective[begin:end])
                 begin = end
 
+    def take_run(self, prints: Prints, decimals: int) -> bool:
+        """Do the same with trades whose numbers have *decimals*, where each simply follows the one before.
+
+        Else leave everything as it is and say False: they have to be taken one by one.
+        """
+        ids, clock, last_id = prints.ids, self.recording.clock, self.tape.last_id
+        follow = tuple(ids) == tuple(range(ids[0], ids[0] + len(ids)))
+        if self._held or not follow or (last_id is not None and ids[0] <= last_id):
+            return False
+        prices = at_scale(prints.prices, decimals, self.scales.price)
+        sizes = at_scale(prints.sizes, decimals, self.scales.size)
+        if prices is None or sizes is None or not clock.is_near(prints.times_ns):
+            return False
+        self.tape.last_id = ids[-1]
+        self._held_ticks = 0
+        self._emit(prints._replace(prices=prices, sizes=sizes), clock.settle(prints.times_ns, None))
+        return True
+
     def settle_held(self) -> None:
         """Send the trade that is held as if its clock were right: no next one will tell."""
         self.take([], waited=True)
@@ -154,49 +184,61 @@ class TradeFeed:
             self.refused += 1
 
     def _send(self, prints: list[Print], effective: list[int]) -> None:
-        scales = self.scales
-        prices, sizes = exact([each.price for each in prints], [each.size for each in prints], scales)
-        self._check_continuity(prints[0], effective[0])
-        begin, first_id = 0, prints[0].id
-        while begin < len(prints):
+        prices, sizes = exact([each.price for each in prints], [each.size for each in prints], self.scales)
+        columns = Prints(
+            [each.id for each in prints],
+            [each.time_ns for each in prints],
+            [each.recv_ns for each in prints],
+            bytes(each.side for each in prints),
+            prices,
+            sizes,
+            _source(prints[0]),
+            _source(prints[-1]),
+        )
+        self._emit(columns, effective)
+
+    def _emit(self, prints: Prints, effective: list[int]) -> None:
+        """Send *prints*, at the tape's scales, window by window."""
+        self._check_continuity(prints, effective[0])
+        ids, begin, count = prints.ids, 0, len(effective)
+        while begin < count:
             start_ns = self.recording.window_of(effective[begin])
             if start_ns != self.recording.start_ns:
                 self.recording.cut(None, final=True)
                 self.recording.open(start_ns, "trades", 0)
             end = bisect_left(effective, start_ns + self.windows.window_ns, begin)
-            part = prints[begin:end]
             self._outlet.emit(
                 Trades,
                 start_ns=start_ns,
-                price_scale=scales.price,
-                size_scale=scales.size,
-                ids=packed([each.id for each in part]),
-                times_ns=packed([each.time_ns for each in part]),
+                price_scale=self.scales.price,
+                size_scale=self.scales.size,
+                ids=packed(ids[begin:end]),
+                times_ns=packed(prints.times_ns[begin:end]),
                 effective_ns=packed(effective[begin:end]),
-                received_ns=packed([each.recv_ns for each in part]),
-                sides_u1=bytes(each.side for each in part),
-                prices=np.ascontiguousarray(prices[begin:end]).tobytes(),
-                sizes=np.ascontiguousarray(sizes[begin:end]).tobytes(),
+                received_ns=packed(prints.received_ns[begin:end]),
+                sides_u1=prints.sides_u1[begin:end],
+                prices=prints.prices[begin:end].tobytes(),
+                sizes=prints.sizes[begin:end].tobytes(),
             )
-            self.recording.extend(first_id + begin, part[-1].id, None, effective[end - 1])
+            self.recording.extend(ids[begin], ids[end - 1], None, effective[end - 1])
             begin = end
-        last = prints[-1]
-        self._source = Source(epoch_of(last.position), last.connection, last.time_ns)
-        self._sent_id = last.id
+        self._source = prints.last
+        self._sent_id = ids[-1]
 
-    def _check_continuity(self, first: Print, effective_ns: int) -> None:
-        """Write the row of the ids that are missing before *first*, and begin a new chain entry."""
-        if self._sent_id is None or first.id == self._sent_id + 1:
+    def _check_continuity(self, prints: Prints, effective_ns: int) -> None:
+        """Write the row of the ids that are missing before *prints*, and begin a new chain entry."""
+        first_id = prints.ids[0]
+        if self._sent_id is None or first_id == self._sent_id + 1:
             return
-        source = self._source
+        source, first = self._source, prints.first
         if self._lost_after == self._sent_id:
             cause = "disk"
-        elif source.epoch != epoch_of(first.position):
+        elif source.epoch != first.epoch:
             cause = "own_restart"
         else:
             cause = "venue" if source.connection == first.connection else "network"
         start_ns = self.recording.window_of(self.recording.clock.last_ns or effective_ns)
-        self.ledger.whole(self._sent_id + 1, first.id - 1, source.time_ns, first.time_ns, start_ns, cause)
+        self.ledger.whole(self._sent_id + 1, first_id - 1, source.time_ns, first.time_ns, start_ns, cause)
         self.recording.close_entry(None)
 
     def dump(self) -> dict[str, Any]:
@@ -226,3 +268,7 @@ class TradeFeed:
         self._lost_after = state.get("lost_after")
         self._held = [Print(*each) for each in state["held"]]
         self._held_ticks = state["held_ticks"]
+
+
+def _source(one: Print) -> Source:
+    return Source(epoch_of(one.position), one.connection, one.time_ns)

@@ -1,0 +1,38 @@
+"""Depth updates of one group as columns, none of them decoded by itself: what mostly comes.
+
+They are taken so only where each simply follows the one before and nothing is kept or held
+(``Sync.follow``, ``BookFeed.take_run``).  Otherwise ``updates`` gives each by itself, and they go the long
+way.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from book.sync import Update
+from journal.group import Record
+from venue.api import DepthColumns
+
+
+class Run(NamedTuple):
+    """The updates, and the records that brought them."""
+
+    records: Sequence[Record]
+    columns: DepthColumns
+    received_ns: Sequence[int]
+    connections: Sequence[int]
+
+    def updates(self, begin: int = 0) -> list[Update]:
+        """Return them from *begin* on one by one, each to be decoded when it is applied."""
+        columns = zip(*self.columns[:3], self.records, strict=True)
+        return [
+            Update(
+                first_id,
+                last_id,
+                record.position,
+                time_ns,
+                record.recv_ns,
+                record.connection,
+                record.payload,
+            )
+            for first_id, last_id, time_ns, record in list(columns)[begin:]
+        ]
