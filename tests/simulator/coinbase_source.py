@@ -117,7 +117,7 @@ class SyntheticCoinbase:
             return truth.book(market, number, time_ns)
         if number is None:
             number = market.history.number_at(int(query["time_ns"]))
-        return truth.with_orders(market, truth.book(market, number, market.history.time_of(number)))
+        return truth.book(market, number, market.history.time_of(number), with_orders=True)
 
     def _advance(self, one: _Product, now_ns: int, wanted: Collection[str], out: list[Frame]) -> None:
         market, product = one.market, one.market.instrument.symbol

@@ -32,22 +32,18 @@ def orders(market: Market, book: Queues, side: int) -> list[list[str]]:
     ]
 
 
-def book(market: Market, number: int, time_ns: int) -> Json:
-    """Return the true book right after update *number*."""
+def book(market: Market, number: int, time_ns: int, *, with_orders: bool = False) -> Json:
+    """Return the true book right after update *number*, on demand with its orders."""
     then = market.history.book_at(number)
-    return {
+    found = {
         "symbol": market.instrument.symbol,
         "update_id": number,
         "time_ns": time_ns,
         "bids": levels(market, then, BUY),
         "asks": levels(market, then, SELL),
     }
-
-
-def with_orders(market: Market, found: Json) -> Json:
-    """Add the orders to a book of ``book``."""
-    then = market.history.book_at(found["update_id"])
-    found["orders"] = {"bids": orders(market, then, BUY), "asks": orders(market, then, SELL)}
+    if with_orders:
+        found["orders"] = {"bids": orders(market, then, BUY), "asks": orders(market, then, SELL)}
     return found
 
 
