@@ -49,12 +49,13 @@ def subscription_of(settings: Settings, venue: Venue) -> tuple[Subscription, str
 
 
 def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:
-    """Return the writer of the line's journal.
+    """Return the writer of the line's journal in *folder*, which is DATA_DIR/journal/LINE.
 
     Raises:
         CannotRun: another process has it, or it is another line's.
     """
     try:
-        return Writer(folder, line, segment_bytes=segment_bytes, now_ns=time.time_ns)
+        witness = folder.parent.parent / "epochs" / folder.name
+        return Writer(folder, line, segment_bytes=segment_bytes, now_ns=time.time_ns, witness=witness)
     except (FolderInUse, WrongLine) as error:
         raise CannotRun(str(error)) from error

@@ -2,6 +2,8 @@
 
     <folder>/writer.lock              locked by the running writer; holds the newest epoch in decimal
     <folder>/<epoch>-<number>.obj     segments (journal.segment)
+    <witness>                         the newest epoch too, outside the folder: positions that checkpoints and
+                                      the database know are not given again when the folder was removed
 
 Opening cuts what a crash tore from the newest segment, syncs the rest, and begins a new epoch in a
 new segment, whose first record (``EPOCH``) says what was cut.  *Appended* means that the operating
@@ -70,7 +72,15 @@ class _Closed(msgspec.Struct):
 class Writer:
     """The writer of one line's journal; ``sync`` and ``drop_before`` may run in another thread."""
 
-    def __init__(self, folder: Path, line: str, *, segment_bytes: int, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        line: str,
+        *,
+        segment_bytes: int,
+        now_ns: Callable[[], int],
+        witness: Path | None = None,
+    ) -> None:
         """Open *folder* (made if missing) and begin a new epoch, which is on disk before this returns.
 
         Raises:
@@ -80,6 +90,7 @@ class Writer:
         """
         self.line = line
         self._folder, self._segment_bytes, self._now_ns = Path(folder), segment_bytes, now_ns
+        self._witness = witness
         self._file = -1
         self._broken = ""
         self._guard = threading.Lock()
@@ -96,8 +107,11 @@ class Writer:
         _check_line(self._folder, self.line)
         cut = _cut_torn(self._folder)
         self._closed = [_closed(segment) for segment in segments_in(self._folder)]
-        newest = max([_epoch_in(self._lock), *(epoch_of(segment.first) for segment in self._closed)])
+        witnesses = [_epoch_in(self._lock), _witnessed(self._witness)]
+        newest = max([*witnesses, *(epoch_of(segment.first) for segment in self._closed)])
         self.epoch = newest + 1
+        if self._witness is not None:
+            _bear_witness(self._witness, self.epoch)
         os.pwrite(self._lock, b"%d\n" % self.epoch, 0)
         os.fsync(self._lock)
         self._next = position_at(self.epoch, 0)
@@ -268,6 +282,27 @@ def _epoch_in(lock: int) -> int:
     """Return the epoch that the lock file names, 0 if none: the segments' names are the other witness."""
     text = os.pread(lock, 32, 0).strip()
     return int(text) if text.isdigit() else 0
+
+
+def _witnessed(witness: Path | None) -> int:
+    """Return the epoch that *witness* names, 0 if none."""
+    try:
+        text = witness.read_text().strip() if witness is not None else ""
+    except (FileNotFoundError, UnicodeDecodeError):
+        return 0
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _bear_witness(witness: Path, epoch: int) -> None:
+    """Keep *epoch* in *witness*, whole or not at all."""
+    witness.parent.mkdir(parents=True, exist_ok=True)
+    part = witness.with_name(f"{witness.name}.part")
+    with part.open("w") as file:
+        file.write(f"{epoch}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(witness)
+    _sync_folder(witness.parent)
 
 
 def _check_line(folder: Path, line: str) -> None:

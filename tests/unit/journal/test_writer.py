@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,32 @@ def test_an_epoch_is_not_used_twice_though_the_lock_file_is_gone(tmp_path: Path)
     writer = open_writer(tmp_path)
     assert writer.epoch == 2
     writer.close()
+
+
+def test_an_epoch_is_not_used_twice_though_the_whole_folder_is_gone(tmp_path: Path) -> None:
+    folder, witness = tmp_path / "journal", tmp_path / "epochs" / "binance-a"
+
+    def opened() -> Writer:
+        return Writer(folder, "binance/a", segment_bytes=1 << 20, now_ns=Clock(), witness=witness)
+
+    opened().close()
+    before = opened()
+    append(before, "a", "b")
+    known = before.next_position
+    before.close()
+    shutil.rmtree(folder)
+    after = opened()
+    append(after, "c")
+    after.close()
+    assert after.epoch == before.epoch + 1
+    reader = Reader(folder)
+    assert [group.first for group in reader.groups(known)] == [position_at(3, 0), position_at(3, 1)]
+    (gone,) = reader.skipped
+    assert (gone.first, gone.next) == (known, position_at(3, 0))
+    witness.write_text("no number")
+    again = opened()
+    again.close()
+    assert again.epoch == after.epoch + 1
 
 
 def test_a_second_writer_is_refused_until_the_first_closes(tmp_path: Path) -> None:
