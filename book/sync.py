@@ -74,6 +74,13 @@ class Outcome(NamedTuple):
 NOTHING = Outcome([])
 
 
+def _cause_of(reason: str) -> str:
+    """Say which of the ledger's causes the end of a connection for *reason* is (ingest.shard, ingest.process)."""
+    if "rotat" in reason:
+        return "rotation"
+    return "disk" if reason.startswith("disk") else "network"
+
+
 def _ids(update: Update) -> tuple[int, int]:
     return update.first_id, update.last_id
 
@@ -116,7 +123,7 @@ class Connections:
             return "own_restart"
         if connection == after.connection:
             return "venue"
-        return "rotation" if "rotat" in self.ended.get(connection, "") else "network"
+        return _cause_of(self.ended.get(connection, ""))
 
 
 class Sync:
@@ -344,7 +351,7 @@ class FeedSync:
             return "own_restart"
         if self._source[1] == connection:
             return "venue"
-        return "rotation" if "rotat" in self._reason else "network"
+        return _cause_of(self._reason)
 
     def base(self, position: int, connection: int) -> None:
         """Go on from the snapshot at *position* of *connection*."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from book import sync as sync_module
-from book.sync import BUFFERED_NS, RIVAL_NS, FeedSync, Outcome, State, Sync, Update
+from book.sync import BUFFERED_NS, RIVAL_NS, Connections, FeedSync, Outcome, State, Sync, Update
 from tests import captures
 from wire.names import position_at
 
@@ -285,3 +285,25 @@ def test_a_feed_without_ids_is_a_chain_for_each_connection() -> None:
     assert ids(sync.offer(update(13))) == []
     assert ids(sync.offer(update(14, connection=2))) == [(position_at(1, 12) + 1, position_at(1, 14))]
     assert sync.cause(position_at(2, 3), 1) == "own_restart"
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("rotation", "rotation"),
+        ("disk has less than its reserve of 9 bytes free", "disk"),
+        ("connection broken: reset", "network"),
+    ],
+)
+def test_a_hole_between_connections_has_the_cause_for_which_the_first_one_ended(
+    reason: str, cause: str
+) -> None:
+    connections = Connections()
+    connections.brought(1, 5)
+    connections.closed(1, reason)
+    after = Update(7, 7, 9, 0, 0, 2, b"")
+    assert connections.cause((0, 1), after) == cause
+    feed = FeedSync()
+    feed.base(3, 1)
+    feed.closed(1, reason)
+    assert feed.cause(9, 2) == cause
