@@ -75,7 +75,7 @@ NOTHING = Outcome([])
 
 
 def _cause_of(reason: str) -> str:
-    """Say which of the ledger's causes the end of a connection for *reason* is (ingest.shard, ingest.process)."""
+    """Say which of the ledger's causes a connection that ended for *reason* is."""
     if "rotat" in reason:
         return "rotation"
     return "disk" if reason.startswith("disk") else "network"

@@ -148,6 +148,7 @@ class Writer:
             if self._claim(security):
                 return None
         except PyMongoError as error:
+            self._forget()
             return of_failure(error, 1)[0]
         return Outcome(Verdict.REFUSED, f"another recorder holds {security} in {self._database.name!r}")
 
@@ -185,8 +186,14 @@ class Writer:
         except (PyMongoError, BSONError, OverflowError) as error:
             if len(entries) > 1 and unencodable(error):
                 return [outcome for entry in entries for outcome in self._bulk(collection, [entry])]
+            self._forget()
             return of_failure(error, len(entries))
         return of_bulk(None, len(entries))
+
+    def _forget(self) -> None:
+        """Prepare and claim anew: the server that answers next may have been given an empty folder."""
+        self._prepared = False
+        self._claimed.clear()
 
     def _securities(self) -> Any:
         return self._database.get_collection("securities", write_concern=SAFE)

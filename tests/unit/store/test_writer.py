@@ -1,5 +1,6 @@
 """Putting twice is putting once, what covers fewer never replaces, and no failure is called stored."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -229,5 +230,25 @@ def test_a_server_killed_between_writes_keeps_what_it_acknowledged(tmp_path: Pat
             server.start()
             assert sorted(covered(client["kept"])) == sorted(acknowledged)
             assert put(mine, version(1, "900")) == [Verdict.STORED]
+    finally:
+        server.kill()
+
+
+def test_a_database_made_anew_under_a_running_writer_is_prepared_and_claimed_again(tmp_path: Path) -> None:
+    server = Server(tmp_path / "db")
+    server.start()
+    try:
+        with server.client(serverSelectionTimeoutMS=500) as client:
+            mine = Writer(client["anew"], "recorder-1", 10)
+            mine.prepare()
+            assert put(mine, version(1)) == [Verdict.STORED]
+            server.kill()
+            assert put(mine, version(1, "20")) == [Verdict.RETRY]
+            shutil.rmtree(tmp_path / "db")
+            server.start()
+            mine.prepare()
+            assert put(mine, version(1, "20")) == [Verdict.STORED]
+            assert client["anew"]["format"].find_one() is not None
+            assert client["anew"]["securities"].find_one({"_id": "v:S"}) is not None
     finally:
         server.kill()
