@@ -13,15 +13,13 @@ from condition.columns import (
     MAX_VALUES,
     VERSION,
     BadBlock,
-    ColumnReader,
     Int64s,
     Layout,
     Spec,
-    checked,
     column,
-    crc32c,
     pack_columns,
 )
+from condition.reader import ColumnReader, checked, crc32c
 
 BURST_NS = 2_000_000
 """Trades of one order share an exchange time or nearly so, and arrive together: their receive times tell more

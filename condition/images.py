@@ -9,16 +9,15 @@ from condition.blocks import bases_of, binary_fields, first_of, summed
 from condition.columns import (
     ID_BYTES,
     BadBlock,
-    ColumnReader,
     Ids,
     Int64s,
     Layout,
     Spec,
-    checked,
     column,
     id_column,
     pack_columns,
 )
+from condition.reader import ColumnReader, checked
 
 
 class ImageColumns(NamedTuple):

@@ -15,17 +15,16 @@ from condition.columns import (
     ID_BYTES,
     BadBlock,
     Column,
-    ColumnReader,
     Ids,
     Int64s,
     Layout,
     Spec,
-    checked,
     column,
     id_column,
     pack_columns,
 )
 from condition.linked import Mask, join, link, split
+from condition.reader import ColumnReader, checked
 from wire.messages import ABSENT
 
 _NONE, _ALL, _SOME = 0, 1, 2

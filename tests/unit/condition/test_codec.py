@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from condition import codec
 from condition.codec import BadBlock, ChangeColumns, ImageColumns, OrderColumns, TradeColumns
-from condition.columns import Layout, column, crc32c, pack_columns
+from condition.columns import Layout, column, pack_columns
+from condition.reader import crc32c
 from tests.unit.condition import drawn
 from tests.unit.condition.drawn import array
 from wire.messages import ABSENT

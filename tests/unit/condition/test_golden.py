@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from condition import codec
-from condition.columns import Encoding, crc32c
+from condition.columns import Encoding
+from condition.reader import crc32c
 
 FILE = Path(__file__).resolve().parents[2] / "golden" / "condition_v1.json"
 GOLDEN: dict[str, dict[str, Any]] = json.loads(FILE.read_text())
