@@ -259,6 +259,9 @@ class Rounds:
             OSError: the disk refuses; the rounds before are as they were.
         """
         index, start = unpack_index(data)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # what somebody removed, or a worker with other buckets, no longer speaks for what may be dropped
+        self.rounds = [each for each in self.rounds if (self._folder / each.name).exists()]
         newest = max(
             (int(path.name.partition("-")[0]) for path in self._folder.glob(f"*{SUFFIX}")), default=0
         )

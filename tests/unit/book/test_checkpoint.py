@@ -1,5 +1,6 @@
 """Checkpoints come back as they were, damage is seen, and no file goes that anybody may need."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,19 @@ def test_a_restored_security_dumps_what_it_was_restored_from() -> None:
     )
     made = play(story.groups)[0]
     assert copied(made, RECIPE).securities[NAME].dump() == made.securities[NAME].dump()
+
+
+def test_rounds_that_were_removed_under_a_running_worker_no_longer_count(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    rounds = Rounds(folder, 0, BUCKETS)
+    for position in (10, 20, 30):
+        rounds.write(packed(state(NAME, position)), {NAME: 100})
+    bucket = bucket_of(NAME)
+    assert rounds.needed("binance/a", [bucket], {NAME: 100})[bucket] == 20
+    shutil.rmtree(folder)
+    rounds.write(packed(state(NAME, 40)), {NAME: 100})
+    assert len(rounds.rounds) == 1
+    assert rounds.needed("binance/a", [bucket], {NAME: 100})[bucket] == 0
+    found = rounds.state(NAME, 100)
+    assert found is not None
+    assert found["position"] == 40
