@@ -5,13 +5,16 @@ back to its checkpoints (``rewind``) while the others go on.  The worker reads e
 position of the securities that still live (``cursor``).
 """
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from book.security import Recipe, Security
 from journal.group import Corrupt, Group, Kind, Record
 from journal.payload import Command, Connection, Rest, unpack
 from venue.api import Venue
+from venue.columns import Columns
 from wire.messages import RunMessage
 from wire.names import EVERY_SECURITY, bucket_of, venue_of_line
 
@@ -121,16 +124,37 @@ class Maintainer:
         return security
 
     def _frames(self, line: str, records: list[Record]) -> dict[str, int]:
-        batches: dict[str, list[Record]] = {}
+        named: dict[str, list[Record]] = defaultdict(list)
         for record in records:
-            security = self.securities.get(record.security)
-            if security is not None and record.position >= security.position:
-                batches.setdefault(record.security, []).append(record)
-        for name, batch in batches.items():
-            if self.securities[name].outlet.line == line:
-                self.securities[name].outlet.reading = batch[-1].position + 1
-                self.securities[name].frames(batch)
+            named[record.security].append(record)
+        batches = {
+            name: batch
+            for name, whole in named.items()
+            if name in self.securities and (batch := _from(self.securities[name].position, whole))
+        }
+        ours = {name: batch for name, batch in batches.items() if self.securities[name].outlet.line == line}
+        columns = self._columns(line, ours)
+        for name, batch in ours.items():
+            security = self.securities[name]
+            security.outlet.reading = batch[-1].position + 1
+            security.frames(batch, columns.get(name))
         return {name: batch[-1].position + 1 for name, batch in batches.items()}
+
+    def _columns(self, line: str, batches: dict[str, list[Record]]) -> dict[str, Columns]:
+        """Return what the frames of several securities of one feed say, read together.
+
+        One that is not as usual leaves all of them to be read security by security.
+        """
+        names = [name for name in batches if self.securities[name].state != "removed"]
+        feeds = {self.securities[name].feed for name in names}
+        if len(names) < 2 or len(feeds) != 1:
+            return {}
+        payloads = [record.payload for name in names for record in batches[name]]
+        found = self._venues[venue_of_line(line)].columns(payloads, feeds.pop())
+        if found is None:
+            return {}
+        ends = list(accumulate(len(batches[name]) for name in names))
+        return dict(zip(names, found.parts(ends), strict=True))
 
     def _one_by_one(self, line: str, records: list[Record]) -> dict[str, int]:
         touched: dict[str, int] = {}
@@ -155,6 +179,13 @@ class Maintainer:
         if security is None and isinstance(payload, Command) and payload.what == "add":
             security = self._make(record.security, line, record.position)
         return [security] if security is not None and record.position >= security.position else []
+
+
+def _from(position: int, records: list[Record]) -> list[Record]:
+    """Return those of *records*, ascending, that are not before *position*."""
+    if records[0].position >= position:
+        return records
+    return [record for record in records if record.position >= position]
 
 
 def _dispatch(security: Security, record: Record, payload: object) -> None:

@@ -6,7 +6,8 @@ from book.run import Run
 from book.sync import Update
 from book.trades import Print, Prints, Source
 from journal.group import Record
-from venue.api import Columns, DepthUpdate, OrderEvent, Trade
+from venue.api import DepthUpdate, OrderEvent, Trade
+from venue.columns import Columns
 from wire.names import epoch_of
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from book.sync import Update
 from journal.group import Record
-from venue.api import DepthColumns
+from venue.columns import DepthColumns
 
 
 class Run(NamedTuple):

@@ -30,7 +30,6 @@ from journal.group import Record
 from journal.payload import Command, Connection, Rest
 from venue.api import (
     BookSnapshot,
-    Columns,
     DepthUpdate,
     Feed,
     Ignored,
@@ -40,6 +39,7 @@ from venue.api import (
     UnknownFrame,
     Venue,
 )
+from venue.columns import Columns
 from wire.messages import Begin, Mark, Policy, RunMessage
 from wire.names import symbol_of
 
@@ -98,11 +98,12 @@ class Security:
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
 
-    def frames(self, records: Sequence[Record]) -> None:
-        """Work off the frames of one group."""
+    def frames(self, records: Sequence[Record], columns: Columns | None = None) -> None:
+        """Work off the frames of one group; *columns* is what they say, where that is known."""
         if self.state == "removed":
             return
-        columns = self._venue.columns([record.payload for record in records], self.feed)
+        if columns is None:
+            columns = self._venue.columns([record.payload for record in records], self.feed)
         if columns is None:
             self._singly(records)
         else:

@@ -221,8 +221,13 @@ class Table:
         if not len(new):
             return
         keys, places = touched.keys[new], touched.places[new]
-        self._keys = np.insert(self._keys, places, keys)
-        self._sizes = np.insert(self._sizes, places, sizes[new])
+        at = places + np.arange(len(new))
+        was = np.ones(len(self._keys) + len(new), dtype=np.bool_)
+        was[at] = False
+        self._keys, self._sizes = (
+            _filled(was, self._keys, at, keys),
+            _filled(was, self._sizes, at, sizes[new]),
+        )
         self._asks_at += int(np.count_nonzero(keys < 0))
         dead = len(self._sizes) - np.count_nonzero(self._sizes)
         if dead > DEAD_ROWS and 2 * dead > len(self._sizes):
@@ -265,6 +270,13 @@ class Table:
         live = np.flatnonzero(self._sizes)
         keys = self._keys[live]
         return (keys > 0).astype(np.int64), np.abs(keys), self._sizes[live]
+
+
+def _filled(was: NDArray[np.bool_], old: Column, at: Column, new: Column) -> Column:
+    """Return *old* where there *was* a row, with *new* put *at* the others."""
+    column = np.empty(len(was), dtype=np.int64)
+    column[was], column[at] = old, new
+    return column
 
 
 def _first(keys: Column, live: NDArray[np.bool_], begin: int, end: int | None = None) -> int | None:

@@ -11,11 +11,11 @@ feed            venue      book   update id
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
-from venue.numbers import Int64s
+from venue.columns import Columns
 
 Level = tuple[str, str]
 """Price and size as the exchange wrote them: text that ``numbers.exact`` has yet to check."""
@@ -149,43 +149,6 @@ class Ignored(msgspec.Struct, frozen=True):
 
 
 Decoded = DepthUpdate | BookSnapshot | Trade | OrderEvent | Ignored
-
-
-class DepthColumns(NamedTuple):
-    """Depth updates of many frames, their numbers read already: integers in units of ``10**-decimals``."""
-
-    first_ids: Sequence[int]
-    last_ids: Sequence[int]
-    times_ns: Sequence[int]
-    counts: Int64s
-    """Levels of each side: the bids of the first update, its asks, the bids of the second, ..."""
-    decimals: int
-    """As the exchange wrote them, trailing zeros and all."""
-    prices: Int64s
-    """Level by level, all of them above zero."""
-    sizes: Int64s
-
-
-class TradeColumns(NamedTuple):
-    """Trades of many frames, their numbers read already: integers in units of ``10**-decimals``."""
-
-    ids: Sequence[int]
-    times_ns: Sequence[int]
-    sides_u1: bytes
-    """Side of the aggressor, a byte a trade."""
-    decimals: int
-    prices: Int64s
-    sizes: Int64s
-
-
-class Columns(NamedTuple):
-    """What many frames say, each of which is a depth update or a trade."""
-
-    depth_at: Sequence[int]
-    """Which of the frames are the depth updates, ascending."""
-    depth: DepthColumns
-    trade_at: Sequence[int]
-    trade: TradeColumns
 
 
 class Ack(msgspec.Struct, frozen=True):

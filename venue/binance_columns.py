@@ -21,8 +21,8 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from venue.api import Columns, DepthColumns, TradeColumns
 from venue.checks import GARBAGE
+from venue.columns import Columns, DepthColumns, TradeColumns
 from venue.numbers import Int64s, uniform
 from venue.times import LAST_MS, NS_PER_MS
 

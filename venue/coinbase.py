@@ -25,7 +25,6 @@ import msgspec
 from venue.api import (
     Ack,
     Budget,
-    Columns,
     Control,
     Credentials,
     Decoded,
@@ -50,6 +49,7 @@ from venue.coinbase_rest import (
     trades,
     trades_request,
 )
+from venue.columns import Columns
 from venue.times import nanoseconds
 
 __all__ = [
