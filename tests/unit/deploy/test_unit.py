@@ -1,6 +1,7 @@
 """The systemd unit runs supervisord in the foreground, for ever, with few rights."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections import defaultdict
@@ -58,6 +59,15 @@ def test_an_orderly_stop_has_time_for_each_step() -> None:
     assert set(re.findall(r"^stopwaitsecs=(\d+)$", text, flags=re.MULTILINE)) == {str(STOP_STEP_S)}
     assert SERVICE["KillMode"] == ["mixed"]
     assert int(SERVICE["TimeoutStopSec"][0]) > steps * STOP_STEP_S
+
+
+@pytest.mark.parametrize("name", ["supervisord.conf", "tests/simulator/demo.conf"])
+def test_a_checkout_may_lie_in_a_folder_with_a_space(name: str) -> None:
+    commands = re.findall(r"^command=(.+)$", (ROOT / name).read_text(), flags=re.MULTILINE)
+    assert commands
+    for command in commands:
+        words = shlex.split(command.replace("%(ENV_OBL_BIN)s", "/a folder/bin"))
+        assert words[0].startswith("/a folder/bin/"), command
 
 
 @pytest.mark.parametrize(
