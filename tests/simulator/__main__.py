@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import contextlib
+import ctypes
 import json
+import os
 import signal
 import sys
 import time
@@ -23,6 +25,7 @@ from tests.simulator.replay import BinanceReplay, CoinbaseReplay
 from tests.simulator.source import BinanceSource, CoinbaseSource
 
 HOST = "127.0.0.1"
+_PR_SET_PDEATHSIG = 1
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -46,6 +49,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--weight-limit", type=int, default=6000, help="of Binance's REST, per minute")
     add("--subscribe-within-s", type=float, default=5.0, help="Coinbase's patience with a new connection")
     add("--stale-ms", type=int, default=0, help="age of every REST book")
+    add("--with-parent", action="store_true", help="end when the parent does: no orphan keeps the ports")
     return parser
 
 
@@ -148,7 +152,12 @@ async def serve(options: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program."""
+    parent = os.getppid()
     options = arguments().parse_args(argv)
+    if options.with_parent:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before it could be watched
+            return 1
     with contextlib.suppress(KeyboardInterrupt):
         try:
             asyncio.run(serve(options))

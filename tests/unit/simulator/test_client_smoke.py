@@ -1,6 +1,7 @@
 """The running simulator, heard and asked by a real websocket client: what the logger will meet."""
 
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -332,3 +333,20 @@ def test_a_busy_port_and_a_bad_option_end_the_program_with_one_line(simulator: S
         command = [sys.executable, "-m", "tests.simulator", *options]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+
+
+def test_with_parent_it_ends_when_the_parent_is_killed() -> None:
+    script = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-m', 'tests.simulator', '--with-parent', '--levels', '10'])\n"
+        "time.sleep(600)"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        port = json.loads(parent.stdout.readline())["binance_port"]
+        parent.kill()
+        ended, _, _ = select.select([parent.stdout], [], [], 10)
+        assert ended, "the pipe ends when the last that holds it does"
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
