@@ -40,12 +40,7 @@ def running(settings: Settings) -> Iterator[None]:
     if not settings.embedded:
         yield
         return
-    if not busy(settings.mongodb_embedded_port) and not folder_of(settings).exists():
-        raise NoDatabase(
-            f"there is no archive in {settings.data_dir}: set DATA_DIR to where the logger keeps its own, "
-            "or MONGODB_ENDPOINT"
-        )
-    with (settings.data_dir / "database.lock").open("a") as lock, tempfile.TemporaryFile() as said:
+    with _locked(settings) as lock, tempfile.TemporaryFile() as said:
         fcntl.flock(lock, fcntl.LOCK_SH)
         server = None if busy(settings.mongodb_embedded_port) else _start(settings, said)
         try:
@@ -59,6 +54,21 @@ def running(settings: Settings) -> Iterator[None]:
                     server.wait(_STOP_S)
                 server.kill()
                 server.wait()
+
+
+def _locked(settings: Settings) -> IO[str]:
+    """Return the open lock file.
+
+    Raises:
+        NoDatabase: there is no archive in DATA_DIR, or it may not be read.
+    """
+    instead = "set DATA_DIR to where the logger keeps its own, or MONGODB_ENDPOINT"
+    try:
+        if not busy(settings.mongodb_embedded_port) and not folder_of(settings).exists():
+            raise NoDatabase(f"there is no archive in {settings.data_dir}: {instead}")
+        return (settings.data_dir / "database.lock").open("a")
+    except OSError as error:
+        raise NoDatabase(f"{settings.data_dir} cannot be used: {error.strerror}; {instead}") from error
 
 
 def _start(settings: Settings, said: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -143,3 +143,14 @@ def test_the_embedded_server_is_started_for_a_command_and_ends_with_it(
     assert run(["gaps"]) == 0
     assert "nothing is missing" in capsys.readouterr().out
     assert not busy(port)
+
+
+def test_a_missing_folder_beside_a_foreign_server_is_one_line(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mongo_server: Server
+) -> None:
+    monkeypatch.delenv("MONGODB_ENDPOINT", raising=False)
+    monkeypatch.setenv("MONGODB_EMBEDDED_PORT", str(mongo_server.port))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "absent"))
+    assert run(["gaps"]) == 2
+    error = capsys.readouterr().err
+    assert (error.count("\n"), "absent cannot be used" in error) == (1, True), error
