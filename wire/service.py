@@ -1,9 +1,11 @@
 """What every process is made of: one loop, a beat each second, and an orderly end.
 
-exit code  meaning                                              supervisord
-0          asked to stop (SIGTERM, SIGINT, ``terminate``)       leaves it
-1          a promise could not be kept; the last line says why  starts it again
-2          could not start: bad setting, busy port or folder    leaves it
+exit code  meaning
+0          asked to stop (SIGTERM, SIGINT, ``terminate``)
+1          a promise could not be kept; the last line says why
+2          could not start: bad setting, busy port or folder; the last line says which
+
+supervisord starts it again in every case that it did not order itself, ever more slowly where it ends at once.
 """
 
 import ctypes
