@@ -4,6 +4,7 @@ Prices and sizes of all updates of a batch are made integers by one call each; t
 are the next ``counts[2 * i]`` bids, then ``counts[2 * i + 1]`` asks.
 """
 
+import struct
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from wire.messages import Changes, Image
 Column = NDArray[np.int64]
 
 
-_SIGNS = np.array((-1, 1))
+_ZERO = np.zeros(1, dtype=np.int64)
 
 
 class Batch(NamedTuple):
@@ -235,7 +236,9 @@ def emit_levels(
 
 def packed(values: Sequence[int] | Column) -> bytes:
     """Return *values* as a column of a message."""
-    return np.array(values, dtype="<i8").tobytes()
+    if isinstance(values, np.ndarray):
+        return values.astype("<i8", copy=False).tobytes()
+    return struct.pack(f"<{len(values)}q", *values)  # a third of what numpy takes for a list
 
 
 def dump_levels(levels: Levels | Table) -> dict[str, Any]:
@@ -280,10 +283,13 @@ def _batch(
 ) -> Batch:
     """Return a batch of the updates whose levels are the next *counts* of *prices* and *sizes*."""
     ends = counts.cumsum()
-    starts = np.concatenate((ends[:1] - counts[:1], ends[1::2]))
-    owners = np.repeat(np.arange(len(last_ids)), np.diff(starts))
-    signs = np.repeat(np.tile(_SIGNS, len(last_ids)), counts)
-    return Batch(last_ids, times_ns, received_ns, counts, starts, owners, prices * signs, sizes)
+    starts = np.concatenate((_ZERO, ends[1::2]))
+    owners = np.repeat(np.arange(len(last_ids)), starts[1:] - starts[:-1])
+    signs = np.ones(len(counts), dtype=np.int64)
+    signs[::2] = -1  # bids
+    return Batch(
+        last_ids, times_ns, received_ns, counts, starts, owners, prices * signs.repeat(counts), sizes
+    )
 
 
 def _distinct(batch: Batch) -> bool:

@@ -200,10 +200,9 @@ class Table:
 
     def _touch(self, rows: Rows, order: Column) -> _Touched:
         keys = rows.keys[order]
-        is_first = np.empty(len(keys), dtype=np.bool_)
-        is_first[0] = True
-        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
-        firsts = np.append(np.flatnonzero(is_first), len(keys))
+        is_first = np.ones(len(keys) + 1, dtype=np.bool_)
+        np.not_equal(keys[1:], keys[:-1], out=is_first[1:-1])
+        firsts = is_first.nonzero()[0]
         keys = keys[firsts[:-1]]
         places = self._keys.searchsorted(keys)
         if len(self._keys):
@@ -217,7 +216,7 @@ class Table:
         """Make *sizes* those of the keys that were touched."""
         known = touched.known
         self._sizes[touched.places[known]] = sizes[known]
-        new = np.flatnonzero((sizes > 0) & ~known)
+        new = ((sizes > 0) & ~known).nonzero()[0]
         if not len(new):
             return
         keys, places = touched.keys[new], touched.places[new]
@@ -298,7 +297,7 @@ def _best_after_each(touched: _Touched, begin: int, end: int, updates: int, othe
     low, high = int(touched.firsts[begin]), int(touched.firsts[end])
     latest = np.zeros((count, updates + 1), dtype=np.int32)
     latest[:, 0] = np.arange(count)
-    which = np.repeat(np.arange(count), np.diff(touched.firsts[begin : end + 1]))
+    which = np.repeat(np.arange(count), touched.firsts[begin + 1 : end + 1] - touched.firsts[begin:end])
     latest[which, touched.owners[low:high] + 1] = np.arange(count, count + high - low)
     np.maximum.accumulate(latest, axis=1, out=latest)
     has_size = np.concatenate((touched.before[begin:end], touched.sizes[low:high])) > 0
