@@ -6,10 +6,12 @@ supervisord cannot read our settings by itself: what its configuration needs is 
 import argparse
 import os
 import pwd
+import socket
 import sys
 from pathlib import Path
 
 from wire.endpoints import Endpoints
+from wire.parent import SUPERVISOR
 from wire.settings import BadSetting, Settings, load_settings
 
 _HERE = Path(__file__).resolve().parent
@@ -27,6 +29,7 @@ def exported(settings: Settings, runtime_dir: Path) -> dict[str, str]:
         "OBL_BIN": str(Path(sys.executable).parent),
         "OBL_RUNTIME_DIR": str(runtime_dir),
         "OBL_EMBEDDED": "true" if settings.embedded else "false",
+        SUPERVISOR: str(os.getpid()),
         "OBL_USER": pwd.getpwuid(os.getuid()).pw_name,
     }
 
@@ -49,6 +52,23 @@ def greeting(settings: Settings) -> str:
     )
 
 
+def taken(settings: Settings) -> str:
+    """Return in one line which port is taken that a process will listen on, "" for none."""
+    ports = [("MANAGER_PORT", settings.manager_host, settings.manager_port)]
+    if settings.embedded:
+        ports.append(("MONGODB_EMBEDDED_PORT", "127.0.0.1", settings.mongodb_embedded_port))
+    for name, host, port in ports:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                reason = f"{error.strerror}: does the logger run already? Else choose another port"
+                return f"{name}={port}: cannot listen on {host}:{port} ({reason})"
+    return ""
+
+
 def main() -> None:
     """Run the logger in the foreground."""
     parser = argparse.ArgumentParser(prog="obl-run", description=__doc__)
@@ -61,6 +81,10 @@ def main() -> None:
         runtime_dir = Endpoints(settings).runtime_dir
     except (BadSetting, OSError) as error:
         print(f"obl-run: {error}", file=sys.stderr)
+        sys.exit(2)
+    busy = taken(settings)
+    if busy:
+        print(f"obl-run: {busy}", file=sys.stderr)
         sys.exit(2)
     for warning in settings.warnings():
         print(f"warning: {warning}", file=sys.stderr)

@@ -22,10 +22,8 @@ flag                              why
 --config                          an empty file, or the server takes any ``secantusd.toml`` that lies about
 """
 
-import ctypes
 import hashlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +37,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from store.connection import EMBEDDED_HOST, EMBEDDED_USER, embedded_password
 from store.outcome import one_line
+from wire.parent import die_with_supervisor, follow_parent
 from wire.secrets import CannotKeep
 from wire.settings import BadSetting, Settings, load_settings
 
@@ -52,7 +51,6 @@ _USER_MARK = "obl_user"
 _USER_EXISTS = 51003
 _START_MS = 30_000
 _STOP_S = 20
-_PR_SET_PDEATHSIG = 1
 
 
 class CannotServe(Exception):
@@ -116,10 +114,7 @@ def busy(port: int) -> bool:
 
 def main() -> None:
     """Run ``obl-database``; replaces the process."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before it could be watched
-        sys.exit(1)
+    die_with_supervisor()
     try:
         settings = load_settings(os.environ)
         prepare(settings)
@@ -142,7 +137,12 @@ def _make_user(settings: Settings, password: str) -> None:
         probe.bind((EMBEDDED_HOST, 0))
         port = probe.getsockname()[1]
     words = command(settings, port=port, auth=False)
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 our own
+    server = subprocess.Popen(  # noqa: S603 our own
+        words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=follow_parent,  # noqa: PLW1509 there is no other thread yet
+    )
     try:
         with MongoClient[dict[str, object]](
             EMBEDDED_HOST, port, directConnection=True, serverSelectionTimeoutMS=_START_MS

@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
 from store.connection import NoDatabase, connect, describe, where
 from store.database import busy, folder_of
+from wire.parent import SUPERVISOR
 from wire.settings import Settings
 
 START_S = 40.0
@@ -72,7 +73,7 @@ def _locked(settings: Settings) -> IO[str]:
 
 
 def _start(settings: Settings, said: IO[bytes]) -> subprocess.Popen[bytes]:
-    environment = os.environ | {
+    environment = {name: value for name, value in os.environ.items() if name != SUPERVISOR} | {
         "DATA_DIR": str(settings.data_dir),
         "MONGODB_EMBEDDED_PORT": str(settings.mongodb_embedded_port),
     }

@@ -5,12 +5,10 @@ exit code  meaning
 1          a promise could not be kept; the last line says why
 2          could not start: bad setting, busy port or folder; the last line says which
 
-supervisord starts it again in every case that it did not order itself, ever more slowly where it ends at once.
+supervisord starts it again unless it ordered the end itself, ever more slowly where it ends at once.
 """
 
-import ctypes
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +22,7 @@ from wire.log import log, start_logging, uncaught
 from wire.loop import CannotRun, Loop, Socket, Timer
 from wire.messages import BadMessage, Beat, Desired, Reply, Request, pack, unpack
 from wire.names import BUCKETS
+from wire.parent import die_with_supervisor
 from wire.secrets import CannotKeep
 from wire.settings import BadSetting, Settings, load_settings
 
@@ -44,8 +43,6 @@ __all__ = [
 BEAT_SECONDS = 1.0
 _BEATS_QUEUED = 5
 """While control is away older beats are of no use to anybody."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Refusal(Exception):
@@ -168,6 +165,7 @@ def _run(kind: str, build: Callable[[Loop, Settings, Endpoints, Any], Service], 
         instance = _instance(kind, argv, settings)
         name = process_name(kind, instance)
         start_logging(name, settings.loglevel, as_service=settings.as_service)
+        die_with_supervisor()
         _settle(name)
         endpoints = Endpoints(settings)
         loop = Loop()
@@ -207,8 +205,7 @@ def _instance(kind: str, argv: Sequence[str], settings: Settings) -> int | str:
 
 
 def _settle(name: str) -> None:
-    """Take a name that ``ps`` shows, and die when the parent does: no orphan holds a port or folder."""
+    """Take a name that ``ps`` shows."""
     import setproctitle
 
     setproctitle.setproctitle(f"obl-{name}")
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -148,16 +148,6 @@ def test_bad_input_of_a_person_gets_one_line(logger: Logger, tmp_path: Path) -> 
     assert "obl-run" in error_of(nobody, "status") or "running" in error_of(nobody, "status")
 
 
-def test_a_bad_setting_ends_the_start_with_one_line(tmp_path: Path) -> None:
-    logger = Logger(tmp_path, WINDOW_SECONDS="7")
-    logger.start()
-    assert logger.process is not None
-    assert logger.process.wait(20) == 2
-    [line] = logger.output().splitlines()
-    assert "WINDOW_SECONDS" in line
-    assert "7" in line
-
-
 GARBAGE = (
     '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpd',
     '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":2,"b":[["NaN","1"]],"a":[["1","-1"]]}}',
