@@ -41,12 +41,18 @@ _DISK_SAMPLES = 360
 _LEAST_SPAN_S = 300.0
 
 
+STEADY_S = 20.0
+"""A process that was started again is shown as ``restarting`` for this long: one that can only end and be
+started again must not look well in between."""
+
+
 class Heard(msgspec.Struct):
-    """The last beat of a process, and how often it was started before."""
+    """The last beat of a process, and how often and when it was started again."""
 
     beat: Beat
     at_s: float
     restarts: int = 0
+    restarted_s: float | None = None
 
 
 class Workers(msgspec.Struct, frozen=True):
@@ -96,7 +102,8 @@ class Board:
         last = self._heard.get(beat.process)
         again = last is not None and (last.beat.pid, last.beat.started_ns) != (beat.pid, beat.started_ns)
         restarts = (last.restarts if last else 0) + again
-        self._heard[beat.process] = Heard(beat, now_s, restarts)
+        restarted_s = now_s if again else last.restarted_s if last else None
+        self._heard[beat.process] = Heard(beat, now_s, restarts, restarted_s)
 
     def alive(self, process: str, now_s: float) -> bool:
         """Whether *process* beats."""
@@ -175,7 +182,7 @@ class Board:
         database = self._database(now_s)
         well = (
             all(row["state"] in _HEALTHY for row in securities)
-            and all(row["state"] not in ("lost", "starting", "error") for row in processes)
+            and all(row["state"] not in ("lost", "starting", "restarting", "error") for row in processes)
             and bool(database["reachable"])
             and free > reserve
         )
@@ -230,7 +237,11 @@ class Board:
         if heard is None:
             return _process_row(name, None, "starting", None, None, 0)
         health = heard.beat.health
-        state = str(health.get("state") or "live") if self.alive(name, now_s) else "lost"
+        state = str(health.get("state") or "live")
+        if not self.alive(name, now_s):
+            state = "lost"
+        elif heard.restarted_s is not None and now_s - heard.restarted_s < STEADY_S:
+            state = "restarting"
         return _process_row(
             name, heard.beat.pid, state, health.get("lag_s"), health.get("rss_bytes"), heard.restarts
         )

@@ -38,7 +38,7 @@ from store.answers import (
     Span,
     Trades,
 )
-from store.blocks import BOOK_KINDS, LAST_NS, Block, Blocks, header
+from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, header
 from store.connection import address, connect, where
 from store.coverage import spans
 from store.documents import NS_PER_S, READING, date_ns
@@ -306,8 +306,14 @@ class Archive:
         Raises:
             UnknownSecurity: it never was.
         """
-        if self._database["securities"].find_one({"_id": security}) is None:
+        row = self._database["securities"].find_one({"_id": security})
+        # one whose recording the venue refused has a row and nothing else
+        if row is None or not (row.get("wanted") or self._is_stored(security)):
             raise UnknownSecurity(f"nothing is stored of {security}: obl coverage lists what is")
+
+    def _is_stored(self, security: str) -> bool:
+        kinds = (*BOOK_KINDS, *TRADE_KINDS)
+        return bool(self.blocks.newest(security, kinds, now_ns()))
 
     def _names(self, security: str | None) -> list[str]:
         if security is None:

@@ -71,6 +71,8 @@ def run(argv: Sequence[str]) -> int:
         # whoever read us has seen enough; nothing more may be flushed into the closed pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _ended(f"cannot write: {error.strerror or error}", _UNRUN)
     except typer.TyperException as error:
         return _ended(f"{error.format_message()} (obl --help)", _UNRUN)
     return code if isinstance(code, int) else 0

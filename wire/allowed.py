@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from wire.names import BUCKETS, BadSecurity, parse_security
+from wire.names import BUCKETS, VENUES, BadSecurity, parse_security, venue_of
 
 _HOUR_S = 3600
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -50,9 +50,12 @@ def _full_path(path: Path) -> Path:
 def _securities(text: Any) -> Any:
     names = text.split(",") if isinstance(text, str) else text
     try:
-        return tuple(dict.fromkeys(parse_security(name) for name in names if name.strip()))
+        securities = tuple(dict.fromkeys(parse_security(name) for name in names if name.strip()))
     except BadSecurity as error:
         raise ValueError(f"a comma-separated list of venue:SYMBOL ({error})") from error
+    if any(venue_of(security) not in VENUES for security in securities):
+        raise ValueError(f"securities of {' and '.join(VENUES)}")
+    return securities
 
 
 def _one_line(text: Any) -> Any:

@@ -22,16 +22,13 @@ import stat
 import tempfile
 from pathlib import Path
 
-from wire.names import venue_of_line
+from wire.names import VENUES, venue_of_line
 from wire.settings import BadSetting, Settings
 
 MAX_PATH_BYTES = 107
 """What Linux leaves of sockaddr_un.sun_path after its closing zero."""
 
 _LONGEST_NAME = "frames-00000000000000000000-a"
-_VENUES = ("binance", "coinbase")
-"""Only adding at the end keeps the ports of the others."""
-
 _PORTS = {
     "desired": 0,
     "beats": 1,
@@ -60,9 +57,9 @@ class Endpoints:
         venue, letter = venue_of_line(line), line.partition("/")[2]
         if self._folder is not None:
             return self._at("frames", f"{venue}-{letter}", 0)
-        if venue not in _VENUES:
+        if venue not in VENUES:
             raise BadSetting(f"PIPELINE_TRANSPORT=tcp: there is no port for the venue {venue!r}")
-        return self._at("frames", "", _VENUES.index(venue) * 2 + ord(letter) - ord("a"))
+        return self._at("frames", "", VENUES.index(venue) * 2 + ord(letter) - ord("a"))
 
     def run(self, bucket: int) -> str:
         """Return where the maintainer of *bucket* takes Subscribe."""

@@ -18,6 +18,9 @@ EVERY_SECURITY = ""
 POSITION_BITS = 40
 """A line may write 10**12 records in one epoch: three years at ten thousand a second."""
 
+VENUES = ("binance", "coinbase")
+"""Those that can be recorded; only adding at the end keeps the tcp ports of the others."""
+
 _DEFAULT_VENUE = "binance"
 
 

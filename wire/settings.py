@@ -32,6 +32,7 @@ from wire.allowed import (
     Workers,
     switch,
 )
+from wire.names import VENUES
 
 ENV_FILE = "vars.env"
 PIPELINE_PORTS = 640
@@ -194,7 +195,7 @@ class Settings(BaseModel):
 
     def lines(self) -> list[str]:
         """Return the lines that this installation runs: one of each venue."""
-        return ["binance/a", "coinbase/a"]
+        return [f"{venue}/a" for venue in VENUES]
 
     def image_seconds(self, book: str) -> int:
         """Return the seconds between base images of a *book* (``l2`` or ``l3``) without a policy."""

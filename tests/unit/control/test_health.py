@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.health import SILENCE_S, Board, Workers, by_process
+from control.health import SILENCE_S, STEADY_S, Board, Workers, by_process
 from control.registry import EMPTY, add, find
 from wire.messages import Beat
 
@@ -166,3 +166,13 @@ def test_what_a_process_says_wrongly_does_not_stop_the_others(process: str, heal
     assert len(status(made)["securities"]) == 2
     made.held_elsewhere()
     made.newest_ns(A)
+
+
+def test_a_process_that_was_started_again_is_not_well_until_it_has_stayed_up() -> None:
+    made = board()
+    made.hear(Beat("store-0", 1, 1, {}), 0.0)
+    made.hear(Beat("store-0", 2, 2, {}), 1.0)
+    made.hear(Beat("store-0", 2, 2, {}), 1.0 + STEADY_S)
+    [early] = [row["state"] for row in made.processes(2.0) if row["name"] == "store-0"]
+    [late] = [row["state"] for row in made.processes(1.0 + STEADY_S) if row["name"] == "store-0"]
+    assert (early, late) == ("restarting", "live")

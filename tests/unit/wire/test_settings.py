@@ -85,6 +85,7 @@ def test_an_endpoint_is_hosts_or_a_uri(text: str) -> None:
         ("BINANCE_WS_URL", "https://stream.binance.com", "wss://host"),
         ("COINBASE_REST_URL", "https://host/path", "without a path"),
         ("SECURITIES", "binance:", "venue:SYMBOL"),
+        ("SECURITIES", "kraken:BTCUSD", "binance and coinbase"),
         ("AS_SERVICE", "perhaps", "True or False"),
         ("LOGLEVEL", "loud", "'Debug', 'Info'"),
         ("MONGODB_DATABASE", "a b", "without"),
