@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from book import reading
 from book.security import Recipe, Security
 from journal.group import Corrupt, Group, Kind, Record
 from journal.payload import Command, Connection, Rest, unpack
@@ -149,8 +150,8 @@ class Maintainer:
         feeds = {self.securities[name].feed for name in names}
         if len(names) < 2 or len(feeds) != 1:
             return {}
-        payloads = [record.payload for name in names for record in batches[name]]
-        found = self._venues[venue_of_line(line)].columns(payloads, feeds.pop())
+        records = [record for name in names for record in batches[name]]
+        found = reading.columns_of(records, self._venues[venue_of_line(line)], feeds.pop())
         if found is None:
             return {}
         ends = list(accumulate(len(batches[name]) for name in names))

@@ -6,9 +6,19 @@ from book.run import Run
 from book.sync import Update
 from book.trades import Print, Prints, Source
 from journal.group import Record
-from venue.api import DepthUpdate, OrderEvent, Trade
+from venue.api import DepthUpdate, OrderEvent, Trade, Venue
 from venue.columns import Columns
 from wire.names import epoch_of
+
+FEW_FRAMES = 8
+"""Fewer are decoded one by one in less time than all at once."""
+
+
+def columns_of(records: Sequence[Record], venue: Venue, feed: str) -> Columns | None:
+    """Return what the frames of *records* say together; None where they are to be decoded one by one."""
+    if len(records) < FEW_FRAMES:
+        return None
+    return venue.columns([record.payload for record in records], feed)
 
 
 def depth_run(records: Sequence[Record], columns: Columns) -> Run:

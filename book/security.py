@@ -103,7 +103,7 @@ class Security:
         if self.state == "removed":
             return
         if columns is None:
-            columns = self._venue.columns([record.payload for record in records], self.feed)
+            columns = reading.columns_of(records, self._venue, self.feed)
         if columns is None:
             self._singly(records)
         else:

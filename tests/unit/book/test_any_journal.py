@@ -125,8 +125,8 @@ step = st.one_of(
 class Told:
     """Tells drawn steps as a journal."""
 
-    def __init__(self, per_group: int) -> None:
-        self.journal = Journal("binance/a", per_group=per_group)
+    def __init__(self, per_group: int, journal: type[Journal] = Journal) -> None:
+        self.journal = journal("binance/a", per_group=per_group)
         self.market = Market()
         self.now = START
         self.connection = 1
@@ -203,10 +203,14 @@ class Told:
         self.ahead = seconds
 
 
-def told(steps: Sequence[Any], per_group: int) -> list[bytes]:
+def renamed(steps: Sequence[Any]) -> list[Any]:
     # these names are values of Told too, or a keyword
-    renamed = {"stale": "stale_", "pass": "pass_", "epoch": "epoch_", "ahead": "ahead_"}
-    return Told(per_group).tell([(renamed.get(name, name), *args) for name, *args in steps])
+    names = {"stale": "stale_", "pass": "pass_", "epoch": "epoch_", "ahead": "ahead_"}
+    return [(names.get(name, name), *args) for name, *args in steps]
+
+
+def told(steps: Sequence[Any], per_group: int) -> list[bytes]:
+    return Told(per_group).tell(renamed(steps))
 
 
 journals = st.builds(told, st.lists(step, max_size=40), st.sampled_from([1, 3, 16]))
