@@ -25,6 +25,7 @@ from book.checkpoint import Rounds, pack_round
 from book.maintainer import Maintainer, Output, Saved
 from book.security import Recipe
 from book.sending import Queues
+from book.telling import Teller
 from journal.follow import Follow
 from journal.group import Group
 from journal.reader import Skipped
@@ -74,6 +75,7 @@ class BookService:
         """What the journal could not give: to be worked off before the group that follows it."""
         self._prefixes: dict[int, set[bytes]] = {}
         self._tapped: dict[str, int] = {}
+        self._teller = Teller()
         for line in settings.lines():
             folder = settings.data_dir / "journal" / line.replace("/", "-")
             self._lost[line] = deque()
@@ -216,10 +218,11 @@ class BookService:
             self._lost[line].append(skipped)
 
     def _tap(self, output: Output) -> None:
-        """Publish what *output* tells, once: a run that begins again repeats what was told."""
+        """Tell and publish what *output* says, once: a run that begins again repeats what was told."""
         if output.position <= self._tapped.get(output.security, -1):
             return
         self._tapped[output.security] = output.position
+        self._teller.holes(output.messages)
         prefixes = self._prefixes.get(output.bucket)
         topic = live.topic(output.security)
         if prefixes and any(topic.startswith(prefix) for prefix in prefixes):
@@ -244,6 +247,7 @@ class BookService:
     # --- each second, each round -------------------------------------------------------------
 
     def _each_second(self) -> None:
+        self._teller.unusable(self._maintainer.securities)
         caught_up = all(follow.caught_up for follow in self._follows.values()) and not self._queues.blocked
         wishes: dict[int, list[str]] = {}
         if caught_up:

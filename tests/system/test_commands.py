@@ -148,27 +148,41 @@ def test_bad_input_of_a_person_gets_one_line(logger: Logger, tmp_path: Path) -> 
     assert "obl-run" in error_of(nobody, "status") or "running" in error_of(nobody, "status")
 
 
-GARBAGE = (
-    '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpd',
-    '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":2,"b":[["NaN","1"]],"a":[["1","-1"]]}}',
-    "\x00\x01 not JSON at all",
-)
+NOT_JSON = ("\x00\x01 not JSON at all", '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpd')
 
 
-def test_garbage_from_the_exchange_disturbs_nothing(logger: Logger, simulator: Simulator) -> None:
-    for text in GARBAGE:
+def test_frames_that_cannot_be_read_disturb_nothing(logger: Logger, simulator: Simulator) -> None:
+    for text in NOT_JSON:
         simulator.fault("binance", "garbage", text=text)
+    assert_right_from_now_on(logger, simulator)
+    assert logger.answers("gaps", BINANCE) == []
+
+
+def test_an_update_that_cannot_be_true_is_a_hole_and_the_book_is_made_anew(
+    logger: Logger, simulator: Simulator
+) -> None:
+    last_id = simulator.truth_range("binance", "BTCUSDT")["last_id"] + 5
+    levels = '"b":[["NaN","1"]],"a":[["1","-1"]]'
+    update = f'{{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":{last_id},{levels}}}'
+    simulator.fault("binance", "garbage", text=f'{{"stream":"btcusdt@depth@100ms","data":{update}}}')
+    assert_right_from_now_on(logger, simulator)
+    [row] = [row for row in logger.answers("gaps", BINANCE) if row["feed"] == "book"]
+    assert (row["cause"], row["last_id"] is None) == ("venue", False)
+    assert "event=unusable_frames security=binance:BTCUSDT" in logger.logs()
+    assert "event=hole security=binance:BTCUSDT feed=book" in logger.logs()
+
+
+def assert_right_from_now_on(logger: Logger, simulator: Simulator) -> None:
     now = simulator.truth_range("binance", "BTCUSDT")["last_id"]
-    logger.eventually("the book goes on", lambda: (logger.status(BINANCE)["update_id"] or 0) > now)
 
     def is_right() -> bool:
         stored: Any = json.loads(logger.obl("at", BINANCE, "latest", "--depth", "5", "--json").stdout)
         true = simulator.truth_book("binance", "BTCUSDT", update_id=stored["update_id"])
         assert (stored["bids"], stored["asks"]) == (true["bids"][:5], true["asks"][:5])
-        return bool(stored["update_id"] > now)
+        return bool(stored["update_id"] > now + 10)
 
-    logger.eventually("what came after it is stored", is_right)
-    assert logger.answers("gaps", BINANCE) == []
+    logger.eventually("what comes now is stored", is_right)
+    assert logger.state(BINANCE) == "live"
 
 
 def test_terminate_ends_everything_in_order(logger: Logger) -> None:

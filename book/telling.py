@@ -1,0 +1,40 @@
+"""What of the records is worth a line of the log: every hole, and frames of which nothing can be stored."""
+
+from collections.abc import Iterable, Mapping
+
+from book.security import Security
+from wire.log import log
+from wire.messages import Hole, RunMessage
+
+
+class Teller:
+    """Says each fact once; frames that cannot be stored are counted and said once a second."""
+
+    def __init__(self) -> None:
+        self._unusable: dict[str, int] = {}
+
+    def holes(self, messages: Iterable[RunMessage]) -> None:
+        """Say the rows of the gap ledger among *messages*."""
+        for message in messages:
+            if isinstance(message, Hole):
+                log.warning(
+                    "event=hole security=%s feed=%s first_id=%s last_id=%s cause=%s state=%s",
+                    message.security,
+                    message.feed,
+                    message.first_id,
+                    "unknown" if message.last_id is None else message.last_id,
+                    message.cause,
+                    message.state if message.covered == 0 else "closed",
+                )
+
+    def unusable(self, securities: Mapping[str, Security]) -> None:
+        """Say of which securities frames came that hold no number or message that can be true."""
+        for name, security in securities.items():
+            now = security.unknown_frames + security.book.refused + security.trades.refused
+            if now > self._unusable.setdefault(name, now):
+                log.warning(
+                    "event=unusable_frames security=%s frames=%d: they are in the journal only",
+                    name,
+                    now - self._unusable[name],
+                )
+            self._unusable[name] = now
