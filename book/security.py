@@ -207,7 +207,7 @@ class Security:
         """Work off that records which are to come cannot be read from the journal any more."""
         if self.state != "removed":
             self._joined.lost()
-            self.trades.lost()
+            self.trades.broken("disk")
 
     def cut_open(self) -> None:
         """Cut the open windows as they stand: the worker ends, and what follows replaces them."""
@@ -288,6 +288,7 @@ class Security:
         self.book.finish()
         self.trades.settle_held()
         self.trades.finish()
+        self.trades.broken("removed")
         self.state = "removed"
         self._joined.forget()
 

@@ -87,8 +87,8 @@ class TradeFeed:
         self.refused = 0
         self._source = Source(0, 0, 0)
         self._sent_id: int | None = None
-        self._lost_after: int | None = None
-        """The last id that was sent before records that the journal cannot give any more."""
+        self._broken: tuple[int | None, str] = (None, "")
+        """Why ids after this one will be missing, where it is known beforehand."""
         self._held: list[Print] = []
         self._held_ticks = 0
         self._outlet = outlet
@@ -134,9 +134,9 @@ class TradeFeed:
         """Send the trade that is held as if its clock were right: no next one will tell."""
         self.take([], waited=True)
 
-    def lost(self) -> None:
-        """Note that records of the journal cannot be read: ids that are missing now are missing for that."""
-        self._lost_after = self.tape.last_id
+    def broken(self, cause: str) -> None:
+        """Note that ids which are missing next are missing for *cause*."""
+        self._broken = (self.tape.last_id, cause)
 
     def raise_scales(self, scales: Scales) -> None:
         """Go on at scales not below *scales*: those of the trades, whatever the book's are.
@@ -231,8 +231,8 @@ class TradeFeed:
         if self._sent_id is None or first_id == self._sent_id + 1:
             return
         source, first = self._source, prints.first
-        if self._lost_after == self._sent_id:
-            cause = "disk"
+        if self._broken[0] == self._sent_id:
+            cause = self._broken[1]
         elif source.epoch != first.epoch:
             cause = "own_restart"
         else:
@@ -252,7 +252,7 @@ class TradeFeed:
             "scales": (self.scales.price, self.scales.size),
             "source": tuple(self._source),
             "sent_id": self._sent_id,
-            "lost_after": self._lost_after,
+            "broken": self._broken,
             "held": [tuple(each) for each in self._held],
             "held_ticks": self._held_ticks,
         }
@@ -265,7 +265,7 @@ class TradeFeed:
         self.tape.repeated, self.refused = state["repeated"], state["refused"]
         self.scales = Scales(*state["scales"])
         self._source, self._sent_id = Source(*state["source"]), state["sent_id"]
-        self._lost_after = state.get("lost_after")
+        self._broken = (state["broken"][0], state["broken"][1])
         self._held = [Print(*each) for each in state["held"]]
         self._held_ticks = state["held_ticks"]
 

@@ -291,6 +291,14 @@ def test_a_security_added_again_goes_on_behind_a_hole_and_after_its_final_window
     assert len(of_type(said, Begin)) == 1
 
 
+def test_trades_that_passed_while_a_security_was_removed_are_missing_for_that() -> None:
+    story = started().trade(0.5, 7)
+    story.journal.command(story.at(1), NAME, "remove")
+    story.journal.add(story.at(2), NAME, "depth", since_ns=2)
+    said = story.trade(3, 10).trade(4, 12).said()
+    assert holes(said)[1:] == [(8, 9, "removed", "open", 1), (11, 11, "venue", "open", 1)]
+
+
 def test_the_same_add_again_changes_nothing_and_another_since_is_a_removal() -> None:
     story = started()
     story.journal.add(story.at(1), NAME, "depth", since_ns=1)
