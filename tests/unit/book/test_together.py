@@ -9,15 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from book import reading
+from book.sync import Sync, Update
 from journal.group import Kind
 from tests.journaled import Journal
-from tests.unit.book.play import NAME, play
+from tests.unit.book.play import NAME, START, S, depth, play, snapshot, trade
 from tests.unit.book.test_any_journal import RECIPE, Told, renamed, step
 from venue import binance
 from wire.messages import RunMessage
 from wire.names import EVERY_SECURITY
 
 OTHER = "binance:YUSDT"
+
+
+LIVE = [("update", 0, "9", "1", 1), ("snapshot", "gap"), ("update", 0, "9.5", "1", 1)]
+"""Steps after which a chain has started."""
+
+steps_of_a_live_book = st.lists(step, min_size=4, max_size=40).map(lambda steps: [*LIVE, *steps])
 
 
 def usual(frame: bytes) -> bytes:
@@ -27,13 +34,21 @@ def usual(frame: bytes) -> bytes:
     )
 
 
-class Twins(Journal):
+class Usual(Journal):
+    """Writes frames as Binance does."""
+
+    def frame(self, recv_ns: int, security: str, payload: bytes, connection: int = 1) -> None:
+        """Add a frame."""
+        super().frame(recv_ns, security, usual(payload), connection)
+
+
+class Twins(Usual):
     """Tells of a second security what it is told of the first."""
 
     def frame(self, recv_ns: int, security: str, payload: bytes, connection: int = 1) -> None:
         """Add a frame of each."""
-        super().frame(recv_ns, security, usual(payload), connection)
-        other = usual(payload).replace(b"XUSDT", b"YUSDT").replace(b"xusdt", b"yusdt")
+        super().frame(recv_ns, security, payload, connection)
+        other = payload.replace(b"XUSDT", b"YUSDT").replace(b"xusdt", b"yusdt")
         super().frame(recv_ns, OTHER, other, connection)
 
     def other(
@@ -50,14 +65,6 @@ class Twins(Journal):
             super().other(kind, recv_ns, OTHER, payload, connection)
 
 
-def groups_of(steps: Sequence[Any], per_group: int, *, twins: bool) -> list[bytes]:
-    told = Told(per_group, Twins if twins else Journal)
-    if not twins:
-        plain = told.journal.frame
-        told.journal.frame = lambda at, name, frame, connection=1: plain(at, name, usual(frame), connection)  # type: ignore[method-assign]
-    return told.tell(renamed(steps))
-
-
 def said_of(groups: Sequence[bytes], few: int) -> list[RunMessage]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "FEW_FRAMES", few)
@@ -65,16 +72,16 @@ def said_of(groups: Sequence[bytes], few: int) -> list[RunMessage]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(step, max_size=40), st.sampled_from([1, 3, 16]))
+@given(steps_of_a_live_book, st.sampled_from([1, 3, 16]))
 def test_frames_read_together_say_what_they_say_one_by_one(steps: list[Any], per_group: int) -> None:
-    groups = groups_of(steps, per_group, twins=False)
+    groups = Told(per_group, Usual).tell(renamed(steps))
     assert said_of(groups, 1) == said_of(groups, 1 << 30)
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(step, max_size=40), st.sampled_from([4, 16]))
+@given(steps_of_a_live_book, st.sampled_from([4, 16]))
 def test_so_do_frames_of_two_securities(steps: list[Any], per_group: int) -> None:
-    groups = groups_of(steps, per_group, twins=True)
+    groups = Told(per_group, Twins).tell(renamed(steps))
     assert said_of(groups, 1) == said_of(groups, 1 << 30)
 
 
@@ -83,3 +90,53 @@ def test_usual_frames_are_read_together() -> None:
     frame = told.market.update(0, 0, "9.5", "2", 1)
     assert binance.columns([frame], "depth") is None
     assert binance.columns([usual(frame)], "depth") is not None
+
+
+arrivals = st.tuples(
+    st.sampled_from(["update", "trade"]),
+    st.sampled_from([0, 0, 0, 1, -1]),
+    st.sampled_from([0, 0, 0, 4000]),
+    st.integers(1, 2),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(arrivals, min_size=2, max_size=14), st.sampled_from([2, 5]))
+def test_so_do_ids_that_jump_and_clocks_that_are_wrong(
+    arrived: list[tuple[str, int, int, int]], per_group: int
+) -> None:
+    journal = Usual("binance/a", per_group=per_group)
+    journal.start(START)
+    journal.add(START, NAME, "depth")
+    journal.frame(START, NAME, depth("XUSDT", 100, 101, START, [("9", "1")]))
+    journal.rest(START, NAME, snapshot(100))
+    ids = {"update": 101, "trade": 7}
+    for n, (what, jump, ahead_s, connection) in enumerate(arrived, start=1):
+        ids[what] += 1 + jump
+        now = START + n * S // 10
+        time_ns, number = now + ahead_s * S, ids[what]
+        frame = trade("XUSDT", number, time_ns)
+        if what == "update":
+            frame = depth("XUSDT", number, number, time_ns, [("9", str(1 + number % 5))], [("12.5", "1")])
+        journal.frame(now, NAME, frame, connection)
+    journal.other(Kind.TICK, START + 3 * S)
+    assert said_of(journal.groups, 1) == said_of(journal.groups, 1 << 30)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(1, 2)), min_size=1, max_size=5))
+def test_a_rule_follows_a_run_exactly_where_it_follows_each(spans: list[tuple[int, int, int]]) -> None:
+    first = Update(first_id=1, last_id=10, position=1, time_ns=0, recv_ns=0, connection=1, payload=b"")
+    one_by_one, at_once = Sync(), Sync()
+    for sync in (one_by_one, at_once):
+        sync.base(5, 0)
+        sync.offer(first)
+    updates, last_id = [], 10
+    for n, (back, length, connection) in enumerate(spans, start=2):
+        updates.append(first._replace(first_id=last_id + 1 - back + (length == 3), last_id=last_id + length))
+        updates[-1] = updates[-1]._replace(position=n, connection=connection)
+        last_id += length
+    columns = ([u.first_id for u in updates], [u.last_id for u in updates], [u.connection for u in updates])
+    follow = all(one_by_one.next_in_line(update) for update in updates)
+    before = at_once.dump()
+    assert at_once.follow(*columns, updates[-1].position) == follow
+    assert at_once.dump() == (one_by_one.dump() if follow else before)
