@@ -37,6 +37,8 @@ def exported(settings: Settings, runtime_dir: Path) -> dict[str, str]:
 def greeting(settings: Settings) -> str:
     """Return what a person should know while it starts."""
     data = str(settings.data_dir)
+    if settings.data_dir.is_relative_to(Path.cwd()):
+        data = str(settings.data_dir.relative_to(Path.cwd()))
     database = f"embedded, port {settings.mongodb_embedded_port}" if settings.embedded else "MONGODB_ENDPOINT"
     prefix = "" if data == "data" else f"DATA_DIR={data} "
     return "\n".join(
