@@ -250,7 +250,9 @@ class Table:
         best_ask = min(ask, int(keys[asks_at])) if asks_at < len(keys) else ask
         if -best_bid < best_ask:
             return updates
-        better_bids, better_asks = keys[:asks_at].searchsorted(bid), keys[asks_at:].searchsorted(ask)
+        # only bids at or above the lowest ask ever meet one, and none is better than one that stays
+        better_bids = keys[:asks_at].searchsorted(min(bid, 1 - best_ask))
+        better_asks = keys[asks_at:].searchsorted(min(ask, 1 - best_bid))
         if max(better_bids, better_asks) * updates > MOST_CELLS and updates > 1:
             return None
         bids = _best_after_each(touched, 0, int(better_bids), updates, bid)

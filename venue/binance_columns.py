@@ -37,12 +37,11 @@ KIND_WITHIN = 160
 
 _DIGITS = b"0123456789"
 _LEVEL, _EMPTY = b'[".","."]', b"[]"
-_QUOTE, _DOT = ord('"'), ord(".")
-_QUOTES = 4
-"""Of one level."""
+_MARK_BITS, _MARK = 0xF3, 0x22
+"""What quotes and dots have in common: the place of each tells where digits begin and end."""
 
-_SHORTEST = 2
-"""From a text's quote to its dot there is a digit at least."""
+_MARKS = 6
+"""Of one level: quote, dot, quote, of the price and of the size."""
 
 _SAFE_DIGITS = 18
 """Any number of so many digits fits 64 bits."""
@@ -129,24 +128,23 @@ def _levels(sides: list[msgspec.Raw]) -> tuple[Int64s, int, Int64s, Int64s] | No
     if any(bytes(sides[n]) != _EMPTY for n in empty):
         return None
     joined = b",".join([side for side in sides if len(side) > len(_EMPTY)] if empty else sides)
-    chars = np.frombuffer(joined, np.uint8)
-    quotes, dots = np.flatnonzero(chars == _QUOTE), np.flatnonzero(chars == _DOT)
+    marks = ((np.frombuffer(joined, np.uint8) & _MARK_BITS) == _MARK).nonzero()[0]
     ends = np.where(lengths == len(_EMPTY), 0, lengths + 1).cumsum()
-    counts = np.diff(quotes.searchsorted(ends), prepend=0) // _QUOTES
+    counts = np.diff(marks.searchsorted(ends), prepend=0) // _MARKS
     form = b",".join(map(_side, filter(None, counts.tolist())))
     if joined.translate(None, _DIGITS) != form:
         return None
-    if not len(dots):
-        return counts, 0, dots, dots
-    decimals = quotes[1::2] - dots - 1
-    most = int((dots - quotes[0::2]).max()) - 1 + int(decimals[0])
-    if not (decimals == decimals[0]).all() or not decimals[0] or most > _SAFE_DIGITS:
+    if not len(marks):
+        return counts, 0, marks, marks
+    opens, dots, closes = marks[0::3], marks[1::3], marks[2::3]
+    whole, decimals = dots - opens - 1, int(closes[0] - dots[0]) - 1
+    if not decimals or not whole.all() or int(whole.max()) + decimals > _SAFE_DIGITS:
         return None
-    if (dots - quotes[0::2]).min() < _SHORTEST:
+    if not (closes - dots == decimals + 1).all():
         return None
     numbers = np.fromstring(joined.translate(None, b'[]".'), dtype=np.int64, sep=",")
-    prices, sizes = np.ascontiguousarray(numbers[0::2]), np.ascontiguousarray(numbers[1::2])
-    return (counts, int(decimals[0]), prices, sizes) if prices.all() else None
+    prices = numbers[0::2]
+    return (counts, decimals, prices, numbers[1::2]) if prices.all() else None
 
 
 @lru_cache(maxsize=1024)
