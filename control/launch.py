@@ -71,6 +71,21 @@ def taken(settings: Settings) -> str:
     return ""
 
 
+def other_windows(settings: Settings) -> str:
+    """Return in one line that DATA_DIR was begun with another window, "" if not; note that of a new one.
+
+    The store compares with the database too; here the start is refused before anything is recorded.
+    """
+    note = settings.data_dir / "window_seconds"
+    if not note.exists():
+        note.write_text(f"{settings.window_seconds}\n", encoding="ascii")
+    begun = note.read_text(encoding="ascii").strip()
+    if begun == str(settings.window_seconds):
+        return ""
+    mend = f"{settings.data_dir} was begun with {begun}; use that, or another DATA_DIR and database"
+    return f"WINDOW_SECONDS={settings.window_seconds}: {mend}"
+
+
 def main() -> None:
     """Run the logger in the foreground."""
     parser = argparse.ArgumentParser(prog="obl-run", description=__doc__)
@@ -81,12 +96,12 @@ def main() -> None:
         settings = load_settings(os.environ)
         (settings.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         runtime_dir = Endpoints(settings).runtime_dir
+        refused = taken(settings) or other_windows(settings)
     except (BadSetting, OSError) as error:
         print(f"obl-run: {error}", file=sys.stderr)
         sys.exit(2)
-    busy = taken(settings)
-    if busy:
-        print(f"obl-run: {busy}", file=sys.stderr)
+    if refused:
+        print(f"obl-run: {refused}", file=sys.stderr)
         sys.exit(2)
     for warning in settings.warnings():
         print(f"warning: {warning}", file=sys.stderr)

@@ -65,3 +65,17 @@ def test_a_bad_setting_ends_the_start_with_one_line(tmp_path: Path) -> None:
     assert logger.process.wait(30) == 2
     [line] = logger.output().splitlines()
     assert "WINDOW_SECONDS=" in line
+
+
+def test_another_window_than_the_data_were_begun_with_is_refused(tmp_path: Path) -> None:
+    first = Logger(tmp_path, **LOOPBACK)
+    first.start()
+    first.eventually("control answers", lambda: first.obl("ping").returncode == 0)
+    assert first.stop() == 0
+    logger = Logger(tmp_path, **LOOPBACK, WINDOW_SECONDS="60")
+    logger.start()
+    assert logger.process is not None
+    assert logger.process.wait(30) == 2
+    line = logger.output().splitlines()[-1]
+    assert "WINDOW_SECONDS=60" in line
+    assert "begun with 10" in line
