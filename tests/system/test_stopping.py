@@ -90,7 +90,9 @@ def test_with_the_database_away_they_stay_in_the_journal_and_the_last_line_says_
     logger = logger_of(tmp_path, simulator, MONGODB_ENDPOINT=server.uri)
     try:
         run_until_past_now(logger, simulator)
-        assert not logger.answer("status")["database"]["reachable"]
+        logger.eventually(
+            "the database is known to be away", lambda: not logger.answer("status")["database"]["reachable"]
+        )
         reached = logger.status(SECURITY)["update_id"]
         assert logger.stop() == 0
         assert last_of(logger, "condition-0", "unanswered")
