@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from control.client import Client
+from tests.embedded import free_port
 from tests.simulator.process import Simulator, running
-from tests.system.running import KEY, Logger, exchanges, free_port
+from tests.system.running import KEY, Logger, exchanges
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
