@@ -46,8 +46,8 @@ DOCUMENTS_QUEUED = 4
 BATCHES_A_TURN = 8
 """Then answers and timers have their turn again."""
 
-CLOSE_SECONDS = 5.0
-"""supervisord waits 10: what is unanswered then comes again from the journal."""
+CLOSE_SECONDS = 8.0
+"""supervisord waits 10, and no socket lingers: what is unanswered then comes again from the journal."""
 
 QUIET_MS = 500
 """Nothing arriving for so long at the end means that the maintainers are done."""
@@ -76,10 +76,14 @@ class ConditionService:
         for line in settings.lines():
             self._frames.connect(endpoints.frames(line))
         self._documents = {
-            bucket: loop.socket(zmq.PUSH, bind=endpoints.documents(bucket), high_water=DOCUMENTS_QUEUED)
+            bucket: loop.socket(
+                zmq.PUSH, bind=endpoints.documents(bucket), high_water=DOCUMENTS_QUEUED, linger_ms=0
+            )
             for bucket in self._buckets
         }
-        self._done = {bucket: loop.socket(zmq.PUB, bind=endpoints.done(bucket)) for bucket in self._buckets}
+        self._done = {
+            bucket: loop.socket(zmq.PUB, bind=endpoints.done(bucket), linger_ms=0) for bucket in self._buckets
+        }
         self._runs = {bucket: _asking(loop, endpoints.run(bucket)) for bucket in self._buckets}
         self._reading = False
         loop.on_readable(self._answers, self._read_answers)
@@ -205,7 +209,7 @@ class ConditionService:
 
 def _asking(loop: Loop, endpoint: str) -> Socket:
     """Return a socket that queues one message, and only for a maintainer that is there."""
-    socket = loop.socket(zmq.PUSH, high_water=1)
+    socket = loop.socket(zmq.PUSH, high_water=1, linger_ms=0)
     socket.immediate = True
     socket.connect(endpoint)
     return socket

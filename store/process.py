@@ -5,6 +5,7 @@ away stops neither the beat nor the naming of what is held.  At most one batch i
 buffer (store.waiting) is full nothing is taken: the conditioners' queues fill, and behind them the journal.
 
 state          means
+starting       the database has not answered yet
 live           the last batch was written
 catching_up    more waits than one batch
 error          the database is away or refuses: everything is held, ``database.error`` says why
@@ -50,6 +51,9 @@ DRAIN_S = 7.0
 MOST_TROUBLED = 1000
 """Securities in error that the beat names."""
 
+NOT_ASKED_YET = "it has not answered since this writer started"
+"""Until the first answer the database counts as away: nobody is told what is not known."""
+
 
 class Work(NamedTuple):
     """One job of the writing thread."""
@@ -83,7 +87,7 @@ class Store:
         self._pausing = False
         self._desired: Desired | None = None
         self._flight: Future[Result] | None = None
-        self._error = ""
+        self._error = NOT_ASKED_YET
         self._counts = {"stored": 0, "had": 0, "refused": 0}
         self._troubled: dict[str, str] = {}
         self._held_elsewhere: set[str] = set()
@@ -243,9 +247,9 @@ class Store:
             self._troubled[security] = reason
 
     def _say(self, error: str) -> None:
-        if error and not self._error:
+        if error and self._error in ("", NOT_ASKED_YET):
             log.error('event=database_away server=%s reason="%s"', self._server, error)
-        elif self._error and not error:
+        elif self._error not in ("", NOT_ASKED_YET) and not error:
             log.info("event=database_back server=%s waiting=%d", self._server, len(self._waiting))
         self._error = error
 
@@ -289,7 +293,7 @@ class Store:
     def _health(self) -> dict[str, Any]:
         oldest = self._waiting.oldest_taken_s
         behind_s = 0.0 if oldest is None else round(time.monotonic() - oldest, 3)
-        state = "error" if self._error else "live"
+        state = "starting" if self._error == NOT_ASKED_YET else "error" if self._error else "live"
         if state == "live" and len(self._waiting) > BATCH_DOCUMENTS:
             state = "catching_up"
         return {

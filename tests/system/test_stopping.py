@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from store.process import NOT_ASKED_YET
 from store.times import moment
 from tests.embedded import Server
 from tests.simulator.process import Simulator, running
@@ -37,12 +38,20 @@ def logger_of(folder: Path, simulator: Simulator, **settings: str) -> Logger:
     )
 
 
-def run_until_past_now(logger: Logger, simulator: Simulator) -> None:
+def run_until_past_now(logger: Logger, simulator: Simulator, *, database: bool = True) -> None:
+    """Run until the database answers (or is known to be away) and the book is past what was true at first."""
     logger.start()
     logger.eventually("control answers", lambda: logger.obl("ping").returncode == 0)
     logger.eventually("it is live", lambda: logger.state(SECURITY) == "live")
+    logger.eventually("the database is where it should be", lambda: is_reached(logger) is database)
     now = simulator.truth_range("binance", "BTCUSDT")["last_id"]
     logger.eventually("the book moves on", lambda: (logger.status(SECURITY)["update_id"] or 0) > now)
+
+
+def is_reached(logger: Logger) -> bool | None:
+    """Return whether the store reaches the database; None while that is not known."""
+    database = logger.answer("status")["database"]
+    return None if NOT_ASKED_YET in database.get("error", "") else database["reachable"]
 
 
 def rows_of(logger: Logger) -> dict[str, dict[str, Any]]:
@@ -64,7 +73,7 @@ def test_open_windows_are_stored_and_replaced_by_what_falls_into_them_later(
         run_until_past_now(logger, simulator)
         reached = simulator.truth_range("binance", "BTCUSDT")["first_ns"]
         assert logger.stop() == 0
-        assert last_of(logger, "condition-0", "all_stored")
+        assert last_of(logger, "condition-0", "all_stored"), logger.logs()[-6000:]
         first = rows_of(logger)
         assert (moment(first["book"]["to"]) or 0) > reached
 
@@ -89,10 +98,7 @@ def test_with_the_database_away_they_stay_in_the_journal_and_the_last_line_says_
     server = Server(tmp_path / "database")
     logger = logger_of(tmp_path, simulator, MONGODB_ENDPOINT=server.uri)
     try:
-        run_until_past_now(logger, simulator)
-        logger.eventually(
-            "the database is known to be away", lambda: not logger.answer("status")["database"]["reachable"]
-        )
+        run_until_past_now(logger, simulator, database=False)
         reached = logger.status(SECURITY)["update_id"]
         assert logger.stop() == 0
         assert last_of(logger, "condition-0", "unanswered")
