@@ -8,7 +8,9 @@ The bytes of the ZeroMQ message are the bytes on disk, so a replay is what was l
     8       4      length of the columns, unsigned
     12      4      count: the records in the group, unsigned, at least 1
     16      8      first: position of the first record (wire.names), signed
-    24      n      columns: one msgpack array, its elements in this order
+    24      8      clock: UTC nanoseconds of the appending, never earlier than the group before it in the
+                   epoch, signed: by it the lines of a venue are merged (book.merge)
+    32      n      columns: one msgpack array, its elements in this order
 
     element      type                what
     line         str                 the ingester that wrote it
@@ -40,7 +42,7 @@ import msgspec
 from wire.names import EVERY_SECURITY, bucket_of
 
 MAGIC = b"OBG1"
-HEADER_BYTES = 24
+HEADER_BYTES = 32
 
 MAX_GROUP_BYTES = 1 << 26
 """The largest body a venue sends is a whole L3 book, about 10 MB; a longer length is a bad length."""
@@ -54,9 +56,9 @@ MAX_PAYLOAD_BYTES = MAX_GROUP_BYTES // 2
 EVERY_BUCKET = 255
 """The bucket of records that concern all of the line."""
 
-_CHECKED = struct.Struct("<IIq")
+_CHECKED = struct.Struct("<IIqq")
 _CHECK = struct.Struct("<4sI")
-_HEADER = struct.Struct("<4sIIIq")
+_HEADER = struct.Struct("<4sIIIqq")
 _TEN_ELEMENTS = b"\x9a"
 _BLOB = struct.Struct(">BI")
 _BIN_32 = 0xC6
@@ -122,6 +124,8 @@ class Group(msgspec.Struct, frozen=True):
     kind: Kind
     first: int
     count: int
+    clock_ns: int
+    """When it was appended, by the line's clock that never goes back within an epoch."""
     size: int
     """Bytes of the whole group."""
     names: tuple[str, ...]
@@ -182,8 +186,8 @@ def _bucket_of(security: str) -> int:
     return EVERY_BUCKET if security == EVERY_SECURITY else bucket_of(security)
 
 
-def pack_group(line: str, kind: Kind, first_position: int, rows: Sequence[Row]) -> bytes:
-    """Return *rows* as one group whose first record has *first_position*.
+def pack_group(line: str, kind: Kind, first_position: int, clock_ns: int, rows: Sequence[Row]) -> bytes:
+    """Return *rows* as one group whose first record has *first_position*, appended at *clock_ns*.
 
     Rows are sorted by bucket, those of one bucket keep their order; positions count in that order.
 
@@ -219,19 +223,20 @@ def pack_group(line: str, kind: Kind, first_position: int, rows: Sequence[Row]) 
     )
     # The blob is added by hand, as msgpack's bin 32, so that the payloads are copied once, not three times.
     head = _TEN_ELEMENTS + _encode(columns)[1:] + _BLOB.pack(_BIN_32, blob_bytes)
-    fixed = _CHECKED.pack(len(head) + blob_bytes, count, first_position)
+    fixed = _CHECKED.pack(len(head) + blob_bytes, count, first_position, clock_ns)
     checked = b"".join((fixed, head, *payloads))
     return _CHECK.pack(MAGIC, google_crc32c.value(checked)) + checked
 
 
 class Header(NamedTuple):
-    """What the first 24 bytes of a group say; believed only once the CRC was checked."""
+    """What the first 32 bytes of a group say; believed only once the CRC was checked."""
 
     size: int
     """Bytes of the whole group."""
     first: int
     next: int
     """Position after its last record."""
+    clock_ns: int
 
 
 def read_header(data: bytes, offset: int = 0) -> Header:
@@ -242,10 +247,10 @@ def read_header(data: bytes, offset: int = 0) -> Header:
     """
     if len(data) - offset < HEADER_BYTES:
         raise Corrupt("shorter than a group's header")
-    magic, _, length, count, first = _HEADER.unpack_from(data, offset)
+    magic, _, length, count, first, clock_ns = _HEADER.unpack_from(data, offset)
     if magic != MAGIC or not 0 < length <= MAX_GROUP_BYTES or not 0 < count <= MAX_RECORDS:
         raise Corrupt("no group begins here")
-    return Header(HEADER_BYTES + length, first, first + count)
+    return Header(HEADER_BYTES + length, first, first + count, clock_ns)
 
 
 def unpack_group(data: bytes) -> Group:
@@ -288,6 +293,7 @@ def _group(header: Header, columns: _Columns, checked: bytes) -> Group:
         columns.kind,
         header.first,
         count,
+        header.clock_ns,
         header.size,
         columns.names,
         columns.buckets,

@@ -115,6 +115,7 @@ class Writer:
         os.pwrite(self._lock, b"%d\n" % self.epoch, 0)
         os.fsync(self._lock)
         self._next = position_at(self.epoch, 0)
+        self._clock_ns = self._now_ns()
         self._begin_segment(self._now_ns())
         reason = "torn" if cut else "restart" if newest else "first"
         record = payload.pack(payload.Epoch(cut, reason))
@@ -126,6 +127,11 @@ class Writer:
     def next_position(self) -> int:
         """Position that the next record gets."""
         return self._next
+
+    def clock_ns(self) -> int:
+        """Return the line's clock; no group that is appended from now on has an earlier one."""
+        self._clock_ns = max(self._now_ns(), self._clock_ns)
+        return self._clock_ns
 
     @property
     def segment(self) -> int:
@@ -145,7 +151,8 @@ class Writer:
             group.TooLarge: more than one group holds.
         """
         now_ns = self._now_ns()
-        data = pack_group(self.line, kind, self._next, rows)
+        self._clock_ns = max(now_ns, self._clock_ns)
+        data = pack_group(self.line, kind, self._next, self._clock_ns, rows)
         if self._broken:
             raise DiskRefused(self._broken)
         full = self._offset + len(data) > self._segment_bytes

@@ -105,7 +105,7 @@ class Journal:
         self.other(Kind.REST, recv_ns, security, pack(Rest(what, cause, 200, recv_ns, "/", levels, body)))
 
     def _pack(self, kind: Kind, rows: list[Row]) -> None:
-        data = pack_group(self.line, kind, self.position, rows)
+        data = pack_group(self.line, kind, self.position, max(row[0] for row in rows), rows)
         self.groups.append(data)
         self.position += len(rows)
 

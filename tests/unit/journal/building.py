@@ -14,6 +14,7 @@ UNHURRIED = settings(deadline=None)
 """A busy machine makes no property false."""
 
 LINE = "binance/a"
+CLOCK_NS = 1_723_161_600_000_000_000
 SECURITIES = ("binance:BTCUSDT", "binance:ETHUSDT", "binance:DOTUSDT", "")
 
 rows = st.lists(
@@ -49,7 +50,7 @@ def open_writer(
 
 
 def group_at(number: int, texts: list[str], epoch: int = 1) -> bytes:
-    return pack_group(LINE, Kind.FRAME, position_at(epoch, number), [frame(text) for text in texts])
+    return pack_group(LINE, Kind.FRAME, position_at(epoch, number), CLOCK_NS, [frame(text) for text in texts])
 
 
 def flipped(data: bytes, bit: int) -> bytes:

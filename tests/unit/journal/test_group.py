@@ -19,7 +19,7 @@ from journal.group import (
     read_header,
     unpack_group,
 )
-from tests.unit.journal.building import LINE, UNHURRIED, flipped, rows
+from tests.unit.journal.building import CLOCK_NS, LINE, UNHURRIED, flipped, rows
 from wire.names import BUCKETS, EVERY_SECURITY, bucket_of, position_at
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_group.hex"
@@ -44,12 +44,13 @@ def recorded(written: list[Row], first: int, kind: Kind) -> list[Record]:
 @UNHURRIED
 @given(rows, st.integers(0, 2**62), st.sampled_from(Kind))
 def test_a_group_gives_back_its_rows_sorted_by_bucket(written: list[Row], first: int, kind: Kind) -> None:
-    group = unpack_group(pack_group(LINE, kind, first, written))
-    assert (group.line, group.kind, group.first, group.next_position) == (
+    group = unpack_group(pack_group(LINE, kind, first, CLOCK_NS, written))
+    assert (group.line, group.kind, group.first, group.next_position, group.clock_ns) == (
         LINE,
         kind,
         first,
         first + len(written),
+        CLOCK_NS,
     )
     assert group.records() == recorded(written, first, kind)
 
@@ -60,7 +61,7 @@ def test_a_reader_of_some_buckets_gets_those_and_what_concerns_all(
     written: list[Row], wanted: set[int]
 ) -> None:
     wanted |= {bucket_of("binance:ETHUSDT")} if len(wanted) % 2 else set()
-    group = unpack_group(pack_group(LINE, Kind.FRAME, FIRST, written))
+    group = unpack_group(pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written))
     assert group.records(wanted) == [
         record
         for record in group.records()
@@ -69,20 +70,20 @@ def test_a_reader_of_some_buckets_gets_those_and_what_concerns_all(
 
 
 def test_the_bytes_of_a_group_are_pinned() -> None:
-    data = pack_group(LINE, Kind.FRAME, FIRST, PINNED)
+    data = pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, PINNED)
     assert data == bytes.fromhex(GOLDEN.read_text())
     assert unpack_group(data).records() == recorded(PINNED, FIRST, Kind.FRAME)
 
 
 def test_the_header_says_size_and_positions_without_decoding() -> None:
-    data = pack_group(LINE, Kind.FRAME, FIRST, PINNED)
-    assert read_header(b"before" + data, 6) == (len(data), FIRST, FIRST + 4)
+    data = pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, PINNED)
+    assert read_header(b"before" + data, 6) == (len(data), FIRST, FIRST + 4, CLOCK_NS)
 
 
 @UNHURRIED
 @given(rows, st.data())
 def test_a_group_cut_anywhere_is_refused(written: list[Row], data: st.DataObject) -> None:
-    whole = pack_group(LINE, Kind.FRAME, FIRST, written)
+    whole = pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written)
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(Corrupt):
         unpack_group(whole[:cut])
@@ -91,7 +92,7 @@ def test_a_group_cut_anywhere_is_refused(written: list[Row], data: st.DataObject
 @UNHURRIED
 @given(rows, st.data())
 def test_one_bit_flipped_anywhere_is_refused(written: list[Row], data: st.DataObject) -> None:
-    whole = pack_group(LINE, Kind.FRAME, FIRST, written)
+    whole = pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written)
     bit = data.draw(st.integers(0, 8 * len(whole) - 1))
     with pytest.raises(Corrupt):
         unpack_group(flipped(whole, bit))
@@ -107,7 +108,7 @@ def test_garbage_is_refused(garbage: bytes) -> None:
 @UNHURRIED
 @given(st.data())
 def test_columns_that_do_not_fit_are_refused_though_the_checksum_is_right(data: st.DataObject) -> None:
-    whole = pack_group(LINE, Kind.FRAME, FIRST, PINNED)
+    whole = pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, PINNED)
     checked = flipped(whole[8:], data.draw(st.integers(0, 8 * 150)))
     forged = whole[:4] + google_crc32c.value(checked).to_bytes(4, "little") + checked
     try:
@@ -119,7 +120,7 @@ def test_columns_that_do_not_fit_are_refused_though_the_checksum_is_right(data: 
 
 def test_an_empty_group_is_an_error_of_the_caller() -> None:
     with pytest.raises(ValueError, match="without records"):
-        pack_group(LINE, Kind.FRAME, FIRST, [])
+        pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, [])
 
 
 @pytest.mark.parametrize(
@@ -129,10 +130,10 @@ def test_an_empty_group_is_an_error_of_the_caller() -> None:
 )
 def test_what_one_group_cannot_hold_is_refused_before_it_is_written(written: list[Row]) -> None:
     with pytest.raises(TooLarge):
-        pack_group(LINE, Kind.FRAME, FIRST, written)
+        pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written)
 
 
 def test_a_group_at_both_limits_is_read_back() -> None:
     share = MAX_PAYLOAD_BYTES // MAX_RECORDS
     written = [(i, f"binance:S{i}", 0, bytes(share)) for i in range(MAX_RECORDS)]
-    assert unpack_group(pack_group(LINE, Kind.FRAME, FIRST, written)).count == MAX_RECORDS
+    assert unpack_group(pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written)).count == MAX_RECORDS

@@ -10,11 +10,11 @@ from journal import payload
 from journal.group import Kind, pack_group
 from journal.segment import SEGMENT_HEADER_BYTES, pack_segment_header, segment_name, segments_in
 from journal.verify import Verdict, verify
-from tests.unit.journal.building import LINE, UNHURRIED, flipped, frame, group_at, open_writer
+from tests.unit.journal.building import CLOCK_NS, LINE, UNHURRIED, flipped, frame, group_at, open_writer
 from wire.names import position_at
 
 FIRST = position_at(1, 0)
-OPENING = pack_group(LINE, Kind.EPOCH, FIRST, [(0, "", 0, payload.pack(payload.Epoch(0, "first")))])
+OPENING = pack_group(LINE, Kind.EPOCH, FIRST, CLOCK_NS, [(0, "", 0, payload.pack(payload.Epoch(0, "first")))])
 
 
 def segment(folder: Path, first: int, *groups: bytes, line: str = LINE) -> Path:
@@ -98,7 +98,7 @@ def test_a_journal_whose_beginning_was_dropped_is_clean(tmp_path: Path) -> None:
 
 
 def test_a_record_whose_payload_nobody_can_decode_is_bad(tmp_path: Path) -> None:
-    path = segment(tmp_path, FIRST, pack_group(LINE, Kind.REST, FIRST, [(0, "", 0, b"\xc1")]))
+    path = segment(tmp_path, FIRST, pack_group(LINE, Kind.REST, FIRST, CLOCK_NS, [(0, "", 0, b"\xc1")]))
     assert found(tmp_path)[:2] == (path.name, SEGMENT_HEADER_BYTES)
 
 
@@ -106,7 +106,7 @@ def test_another_lines_segment_or_group_is_bad(tmp_path: Path) -> None:
     segment(tmp_path, FIRST, OPENING)
     path = segment(tmp_path, FIRST + 1, line="coinbase/a")
     assert found(tmp_path) == (path.name, 24, "the header names line coinbase/a, not binance/a")
-    path = segment(tmp_path, FIRST + 1, pack_group("coinbase/a", Kind.FRAME, FIRST + 1, [frame("a")]))
+    path = segment(tmp_path, FIRST + 1, pack_group("coinbase/a", Kind.FRAME, FIRST + 1, CLOCK_NS, [frame("a")]))
     assert found(tmp_path)[:2] == (path.name, SEGMENT_HEADER_BYTES)
 
 

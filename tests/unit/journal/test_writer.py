@@ -434,3 +434,18 @@ def test_a_writer_killed_at_any_moment_loses_nothing_that_was_synced(tmp_path: P
     writer = open_writer(tmp_path)
     assert (writer.epoch, verify(tmp_path).first_bad) == (7, None)
     writer.close()
+
+
+def test_the_clock_of_a_line_never_goes_back_within_an_epoch(tmp_path: Path) -> None:
+    clock = Clock(1_000)
+    writer = open_writer(tmp_path, now_ns=clock)
+    groups = [unpack_group(writer.opening), unpack_group(writer.append(Kind.FRAME, [frame("a")]))]
+    clock.now_ns = 2_000
+    promised = writer.clock_ns()
+    clock.now_ns = 500
+    groups.append(unpack_group(writer.append(Kind.FRAME, [frame("b")])))
+    assert [group.clock_ns for group in groups] == [1_000, 1_000, 2_000]
+    assert promised == 2_000
+    writer.close()
+    clock.now_ns = 700
+    assert unpack_group(open_writer(tmp_path, now_ns=clock).opening).clock_ns == 700
