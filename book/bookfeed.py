@@ -24,12 +24,12 @@ from book.depth import Depth, Span, Unclear
 from book.holes import Ledger
 from book.orderflow import Batch as OrderBatch
 from book.orderflow import OrderFlow
-from book.outlet import Outlet
+from book.outlet import Outlet, earliest
 from book.recording import Recording
 from book.run import Run
 from book.scales import Finer, Refused, Scales, raised
 from book.sync import Update
-from wire.messages import Policy
+from wire.messages import Marks, Policy
 
 Batch = DepthBatch | OrderBatch
 NS_PER_SECOND = 1_000_000_000
@@ -88,9 +88,9 @@ class BookFeed:
         self._decode = decode
 
     @property
-    def low_position(self) -> int | None:
-        """Return the position of the update that is held."""
-        return self._held[0].position if self._held else None
+    def lows(self) -> Marks:
+        """Return of each line the position of the earliest update that is held."""
+        return earliest((update.line, update.position) for update in self._held)
 
     def base(self, snapshot_id: int) -> None:
         """Start a chain after the snapshot with *snapshot_id*, which the book has become."""

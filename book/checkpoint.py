@@ -16,7 +16,7 @@ searched for new securities.
 
 import os
 import struct
-from bisect import bisect_right, insort
+from bisect import insort
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ import google_crc32c
 import msgpack
 import msgspec
 
-from wire.names import bucket_of
+from wire.messages import Marks
+from wire.names import bucket_of, venue_of, venue_of_line
 
 MAGIC = b"OBC1"
 SUFFIX = ".checkpoint"
@@ -42,10 +43,9 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One security in a round."""
 
     security: str
-    line: str
-    born: int
-    position: int
-    """The state is exact after every record before this."""
+    born: Marks
+    positions: Marks
+    """The state is exact after every record of each line before these."""
     offset: int
     """Of its body, from the end of the index."""
     length: int
@@ -58,7 +58,7 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     buckets: tuple[int, ...]
     read: dict[str, int]
     """Per line: every security named before this position is among the entries."""
-    done: dict[str, int]
+    done: dict[str, Marks]
     """The newest *done* heard of each security."""
     entries: tuple[Entry, ...]
 
@@ -78,15 +78,15 @@ _index = msgspec.msgpack.Decoder(Index)
 def pack_round(
     buckets: Iterable[int],
     read: Mapping[str, int],
-    done: Mapping[str, int],
-    states: Iterable[tuple[str, Mapping[str, Any]]],
+    done: Mapping[str, Marks],
+    states: Iterable[Mapping[str, Any]],
 ) -> bytes:
-    """Return the round of the securities whose (line, ``dump``) are *states*."""
+    """Return the round of the securities whose ``dump`` are *states*."""
     entries, bodies, offset = [], [], 0
-    for line, state in states:
+    for state in states:
         body: bytes = msgpack.packb(state)
         crc = google_crc32c.value(body)
-        entries.append(Entry(state["name"], line, state["born"], state["position"], offset, len(body), crc))
+        entries.append(Entry(state["name"], state["born"], state["positions"], offset, len(body), crc))
         bodies.append(body)
         offset += len(body)
     index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries)))
@@ -123,47 +123,62 @@ def unpack_body(entry: Entry, body: bytes) -> dict[str, Any]:
     return state
 
 
-def kept(rounds: Sequence[Round], done: Mapping[str, int]) -> set[str]:
+def not_past(positions: Marks, done: Marks) -> bool:
+    """Say whether every record before *positions* is stored for good."""
+    return all(position <= done.get(line, -1) for line, position in positions.items())
+
+
+def later(known: Marks, marks: Marks) -> Marks:
+    """Return of each line the later of what *known* and *marks* say."""
+    return {line: max(known.get(line, -1), marks.get(line, -1)) for line in {**known, **marks}}
+
+
+def _age(positions: Marks) -> int:
+    """Return what orders the positions of one security: along its way none ever goes back."""
+    return sum(positions.values())
+
+
+def kept(rounds: Sequence[Round], done: Mapping[str, Marks]) -> set[str]:
     """Return the names of the files of *rounds* that are still of use."""
     names: set[str] = set()
-    entries: dict[str, list[tuple[int, str]]] = {}
+    entries: dict[str, list[tuple[int, str, Marks]]] = {}
     buckets: dict[int, list[str]] = {}
     for each in rounds:
         for entry in each.index.entries:
-            entries.setdefault(entry.security, []).append((entry.position, each.name))
+            found = entries.setdefault(entry.security, [])
+            found.append((_age(entry.positions), each.name, entry.positions))
         for bucket in each.index.buckets:
             buckets.setdefault(bucket, []).append(each.name)
     for security, found in entries.items():
-        found.sort()
-        limit = done.get(security, -1)
-        past = [name for position, name in found if position > limit]
-        names.update(name for position, name in found[: len(found) - len(past)][-2:])
-        names.update(past[:1])
-        names.add(found[-1][1])
+        found.sort(key=lambda each: each[:2])
+        limit = done.get(security, {})
+        past = [name for _, name, positions in found if not not_past(positions, limit)]
+        stored = [name for _, name, positions in found if not_past(positions, limit)]
+        names.update((*stored[-2:], *past[:1], found[-1][1]))
     for found_names in buckets.values():
         names.update(sorted(found_names)[-_KEPT_ROUNDS:])
     return names
 
 
-def choices(rounds: Sequence[Round], security: str, done: int) -> list[tuple[Round, Entry]]:
+def choices(rounds: Sequence[Round], security: str, done: Marks) -> list[tuple[Round, Entry]]:
     """Return where *security* may start, the best first: the newest entries not past *done*."""
     found = [
         (each, entry)
         for each in rounds
         for entry in each.index.entries
-        if entry.security == security and entry.position <= done
+        if entry.security == security and not_past(entry.positions, done)
     ]
-    return sorted(found, key=lambda pair: (pair[1].position, pair[0].name), reverse=True)
+    return sorted(found, key=lambda pair: (_age(pair[1].positions), pair[0].name), reverse=True)
 
 
-def begins_to_read(positions: Sequence[int], born: int, done: int) -> int:
-    """Return the position before which a security will never read again.
+def begins_to_read(positions: Sequence[Marks], born: Marks, done: Marks) -> Marks:
+    """Return the positions before which a security will never read again.
 
     *positions* of its entries ascend.  That is where the older of the two newest entries not past *done*
     begins to read; without two of them, where the security was named.
     """
-    found = bisect_right(positions, done)
-    return positions[found - 2] if found > 1 else born
+    stored = [each for each in positions if not_past(each, done)]
+    return stored[-2] if len(stored) > 1 else born
 
 
 class Rounds:
@@ -176,7 +191,7 @@ class Rounds:
         self.rounds: list[Round] = []
         self.unreadable: list[str] = []
         """Names of files that are no rounds; they are left alone."""
-        self._known: dict[str, tuple[str, int, list[int]]] | None = None
+        self._known: dict[str, tuple[Marks, list[Marks]]] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob(f"*-{worker}{SUFFIX}{_UNFINISHED}"):
             path.unlink()  # a crash left it behind: it never was a round
@@ -189,24 +204,24 @@ class Rounds:
                 if any(bucket in buckets for bucket in index.buckets):
                     self.rounds.append(Round(path.name, index, start))
 
-    def done(self) -> dict[str, int]:
+    def done(self) -> dict[str, Marks]:
         """Return the newest *done* of each security that any round has kept."""
-        done: dict[str, int] = {}
+        done: dict[str, Marks] = {}
         for each in self.rounds:
-            for security, position in each.index.done.items():
-                done[security] = max(position, done.get(security, -1))
+            for security, marks in each.index.done.items():
+                done[security] = later(done.get(security, {}), marks)
         return done
 
     def securities(self) -> dict[str, Entry]:
         """Return the newest entry of each security of our buckets."""
-        newest: dict[str, Entry] = {}
+        found: dict[str, Entry] = {}
         for each in self.rounds:
             for entry in each.index.entries:
                 if bucket_of(entry.security) in self._buckets:
-                    known = newest.get(entry.security)
-                    if known is None or entry.position >= known.position:
-                        newest[entry.security] = entry
-        return newest
+                    known = found.get(entry.security)
+                    if known is None or _age(entry.positions) >= _age(known.positions):
+                        found[entry.security] = entry
+        return found
 
     def searched(self, line: str, buckets: Iterable[int]) -> int:
         """Return the position before which no security of *buckets* is named that no round holds."""
@@ -216,7 +231,7 @@ class Rounds:
             searched.append(max((each.index.read.get(line, 0) for each in ours), default=0))
         return min(searched, default=0)
 
-    def needed(self, line: str, buckets: Iterable[int], done: Mapping[str, int]) -> dict[int, int]:
+    def needed(self, line: str, buckets: Iterable[int], done: Mapping[str, Marks]) -> dict[int, int]:
         """Return for each of *buckets* the position of *line* before which it will never read again.
 
         New securities are searched for from the older of a bucket's two newest rounds.
@@ -225,23 +240,24 @@ class Rounds:
         for bucket in buckets:
             read = [each.index.read.get(line, 0) for each in self.rounds if bucket in each.index.buckets]
             low[bucket] = read[-_KEPT_ROUNDS] if len(read) >= _KEPT_ROUNDS else 0
-        for security, (its_line, born, positions) in self._positions().items():
+        for security, (born, positions) in self._positions().items():
             bucket = bucket_of(security)
-            if its_line == line and bucket in low:
-                low[bucket] = min(low[bucket], begins_to_read(positions, born, done.get(security, -1)))
+            if venue_of(security) == venue_of_line(line) and bucket in low:
+                marks = begins_to_read(positions, born, done.get(security, {}))
+                low[bucket] = min(low[bucket], marks.get(line, 0))
         return low
 
-    def _positions(self) -> dict[str, tuple[str, int, list[int]]]:
-        """Return of each security its line, birth and the positions of its entries, ascending."""
+    def _positions(self) -> dict[str, tuple[Marks, list[Marks]]]:
+        """Return of each security where it was born and the positions of its entries, ascending."""
         if self._known is None:
             self._known = {}
             for each in self.rounds:
                 for entry in each.index.entries:
-                    place = self._known.setdefault(entry.security, (entry.line, entry.born, []))
-                    insort(place[2], entry.position)
+                    _, positions = self._known.setdefault(entry.security, (entry.born, []))
+                    insort(positions, entry.positions, key=_age)
         return self._known
 
-    def state(self, security: str, done: int) -> dict[str, Any] | None:
+    def state(self, security: str, done: Marks) -> dict[str, Any] | None:
         """Return the newest readable state of *security* not past *done*, or None."""
         for found, entry in choices(self.rounds, security, done):
             try:
@@ -252,7 +268,7 @@ class Rounds:
                 self.unreadable.append(found.name)
         return None
 
-    def write(self, data: bytes, done: Mapping[str, int]) -> None:
+    def write(self, data: bytes, done: Mapping[str, Marks]) -> None:
         """Add a round; drop the files that are of no use any more.
 
         Raises:

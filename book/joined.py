@@ -12,13 +12,16 @@ a feed's own snapshot              the chain before ends in a seam; the base of 
 from typing import Any
 
 from book.bookfeed import BookFeed, Stopped, Windows
-from book.outlet import Outlet
+from book.outlet import Outlet, earliest
 from book.run import Run
 from book.scales import Refused
+from book.source import Source
 from book.sync import FeedSync, Outcome, State, Sync, Update
 from journal.group import Record
 from journal.payload import Rest
 from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, UnknownFrame, Venue
+from wire.messages import Marks
+from wire.names import epoch_of
 
 WISH_TICKS = 10
 """A security that waits this long asks for a snapshot itself: what the line fetched may have been stale."""
@@ -42,7 +45,8 @@ class Joined:
         self._feed = feed
         self._was_desync = False
         self._waiting_ticks = 0
-        self._base_position: int | None = None
+        self._base_at: Marks = {}
+        """Where the body of the snapshot lies that waits for its first update."""
         self._base_ticks = 0
 
     @property
@@ -70,11 +74,10 @@ class Joined:
 
     def take_run(self, run: Run) -> None:
         """Do the same with updates that came as columns."""
-        ids = run.columns.first_ids, run.columns.last_ids
-        position = run.records[-1].position
-        if isinstance(self.sync, Sync) and self.sync.follow(*ids, run.connections, position):
+        ids, last = (run.columns.first_ids, run.columns.last_ids), run.records[-1]
+        if isinstance(self.sync, Sync) and self.sync.follow(*ids, run.connections, last.line, last.position):
             self.stop(self.book.take_run(run))
-        else:
+        elif not (isinstance(self.sync, Sync) and self.sync.repeats(ids[1], run.connections, last.line)):
             self.take(run.updates())
 
     def _run(self, outcome: Outcome) -> None:
@@ -98,19 +101,29 @@ class Joined:
         self._was_desync = True
         self.book.break_chain(stopped.cause)
 
+    def expect(self, line: str) -> None:
+        """Note that *line* records the security, or opened a connection."""
+        if isinstance(self.sync, Sync):
+            self.sync.connections.expect(line)
+
+    def leave(self, line: str) -> None:
+        """Note that *line* does not record it any more."""
+        if isinstance(self.sync, Sync):
+            self.sync.connections.leave(line)
+
     def closed(self, record: Record, reason: str) -> None:
         """Work off the end of a connection."""
         if isinstance(self.sync, FeedSync):
-            self.sync.closed(record.connection, reason)
+            self.sync.closed(record.line, record.connection, reason)
         else:
-            self._run(self.sync.closed(record.connection, reason, record.recv_ns))
+            self._run(self.sync.closed(record.line, record.connection, reason, record.recv_ns))
 
     def new_epoch(self, record: Record) -> None:
         """Work off the start of another epoch."""
         if isinstance(self.sync, FeedSync):
-            self.sync.new_epoch()
+            self.sync.new_epoch(record.line)
         else:
-            self._run(self.sync.new_epoch(record.recv_ns))
+            self._run(self.sync.new_epoch(record.line, epoch_of(record.position), record.recv_ns))
 
     def lost(self) -> None:
         """Work off that records cannot be read: only ids can show whether updates were among them."""
@@ -155,7 +168,7 @@ class Joined:
             return
         self._was_desync = False
         self.book.base(snapshot.last_id)
-        self._base_position, self._base_ticks = record.position, 0
+        self._base_at, self._base_ticks = {record.line: record.position}, 0
         self._run(sync.base(snapshot.last_id, record.recv_ns))
 
     def feed_snapshot(self, record: Record, snapshot: BookSnapshot) -> None:
@@ -164,32 +177,33 @@ class Joined:
         if not isinstance(sync, FeedSync):
             return
         self.stop(self.book.settle_held())
+        source = Source(record.line, epoch_of(record.position), record.connection)
         if self.book.last_id is not None:
-            self.book.seam(record.position, sync.cause(record.position, record.connection))
+            self.book.seam(record.position, sync.cause(source))
         try:
             self.book.book.replace(snapshot, record.position)
         except Refused:
             self.refused_snapshots += 1
             self.stop(Stopped("venue", []))
             return
-        sync.base(record.position, record.connection)
+        sync.base(record.position, source)
         self.book.base(record.position)
-        self._base_position, self._base_ticks = record.position, 0
+        self._base_at, self._base_ticks = {record.line: record.position}, 0
 
     def forget(self) -> None:
         """Let the book go; what a later recording must not repeat or contradict stays."""
         self.sync = Sync() if self.traits.rest_base else FeedSync()
         self.book.forget()
-        self._base_position = None
+        self._base_at = {}
 
-    def low_position(self) -> int | None:
-        """Return the position of the earliest record that is still kept, held or waited for."""
-        lows = [self.book.low_position]
+    def lows(self) -> Marks:
+        """Return of each line the position of the earliest record that is still kept, held or waited for."""
+        lows = [*self.book.lows.items()]
         if isinstance(self.sync, Sync):
-            lows.append(self.sync.low_position())
+            lows += self.sync.lows().items()
         if self.book.starting is not None and self._base_ticks < BASE_TICKS:
-            lows.append(self._base_position)
-        return min((low for low in lows if low is not None), default=None)
+            lows += self._base_at.items()
+        return earliest(lows)
 
     def _decoded(self, update: Update) -> Update:
         decoded = self._venue.decode(update.payload, self._feed)
@@ -203,7 +217,7 @@ class Joined:
             "refused_snapshots": self.refused_snapshots,
             "was_desync": self._was_desync,
             "waiting_ticks": self._waiting_ticks,
-            "base_position": self._base_position,
+            "base_at": self._base_at,
             "base_ticks": self._base_ticks,
             "sync": self.sync.dump(),
             "book": self.book.dump(),
@@ -213,6 +227,6 @@ class Joined:
         """Become what ``dump`` returned."""
         self.refused_snapshots, self._was_desync = state["refused_snapshots"], state["was_desync"]
         self._waiting_ticks = state["waiting_ticks"]
-        self._base_position, self._base_ticks = state["base_position"], state["base_ticks"]
+        self._base_at, self._base_ticks = state["base_at"], state["base_ticks"]
         self.sync.load(state["sync"])
         self.book.load(state["book"])

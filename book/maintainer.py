@@ -1,8 +1,8 @@
 """The core of one book worker: groups of the journals in, messages of its securities out.
 
-Every security has its own position: records before it are skipped, so that one bucket can be taken
-back to its checkpoints (``rewind``) while the others go on.  The worker reads each line from the lowest
-position of the securities that still live (``cursor``).
+Every security has its own position in each line: records before it are skipped, so that one bucket can be
+taken back to its checkpoints (``rewind``) while the others go on.  The worker reads each line from the lowest
+position of its venue's securities (``cursor``), and feeds the groups of a venue's lines merged (book.merge).
 """
 
 from collections import defaultdict
@@ -16,8 +16,8 @@ from journal.group import Corrupt, Group, Kind, Record
 from journal.payload import Command, Connection, Rest, unpack
 from venue.api import Venue
 from venue.columns import Columns
-from wire.messages import RunMessage
-from wire.names import EVERY_SECURITY, bucket_of, venue_of_line
+from wire.messages import Marks, RunMessage
+from wire.names import EVERY_SECURITY, bucket_of, venue_of, venue_of_line
 
 
 class Output(NamedTuple):
@@ -25,8 +25,9 @@ class Output(NamedTuple):
 
     security: str
     bucket: int
+    line: str
     position: int
-    """Every record before it is worked off."""
+    """Every record of the line before it is worked off."""
     messages: list[RunMessage]
 
 
@@ -34,8 +35,7 @@ class Saved(NamedTuple):
     """A security as a checkpoint has it; ``state`` is None where it has to start from where it was born."""
 
     security: str
-    line: str
-    born: int
+    born: Marks
     state: dict[str, Any] | None
 
 
@@ -64,23 +64,23 @@ class Maintainer:
         self.read[group.line] = max(group.next_position, self.read.get(group.line, 0))
         outputs = []
         for name, position in touched.items():
-            messages = self.securities[name].take(position)
+            messages = self.securities[name].take(group.line, position)
             if messages:
-                outputs.append(Output(name, bucket_of(name), position, messages))
+                outputs.append(Output(name, bucket_of(name), group.line, position, messages))
         return outputs
 
     def lost(self, line: str, next_position: int) -> list[Output]:
         """Take note that no record of *line* that is still to come before *next_position* can be read."""
         self.read[line] = max(next_position, self.read.get(line, 0))
         outputs = []
-        for name, security in self.securities.items():
-            if security.outlet.line != line or security.position >= next_position:
+        for security in self._of(line):
+            if security.positions.get(line, 0) >= next_position:
                 continue
-            security.outlet.reading = next_position
+            security.outlet.read(line, next_position)
             security.lost()
-            messages = security.take(next_position)
+            messages = security.take(line, next_position)
             if messages:
-                outputs.append(Output(name, bucket_of(name), next_position, messages))
+                outputs.append(Output(security.name, bucket_of(security.name), line, next_position, messages))
         return outputs
 
     def begin(self, bucket: int, run: int) -> list[Output]:
@@ -90,8 +90,7 @@ class Maintainer:
         for name, security in self.securities.items():
             if bucket_of(name) == bucket:
                 security.begin(run)
-                messages = security.take(security.position)
-                outputs.append(Output(name, bucket, security.position, messages))
+                outputs.append(Output(name, bucket, "", 0, security.flush()))
         return outputs
 
     def cut_open(self) -> list[Output]:
@@ -99,27 +98,30 @@ class Maintainer:
         outputs = []
         for name, security in self.securities.items():
             security.cut_open()
-            messages = security.take(security.position)
+            messages = security.flush()
             if messages:
-                outputs.append(Output(name, bucket_of(name), security.position, messages))
+                outputs.append(Output(name, bucket_of(name), "", 0, messages))
         return outputs
 
     def restore(self, saved: Iterable[Saved]) -> None:
         """Make each security what its checkpoint says; ``begin`` starts its run."""
         for each in saved:
-            security = self._make(each.security, each.line, each.born)
+            security = self._make(each.security, each.born)
             if each.state is not None:
                 security.load(each.state)
 
     def cursor(self, line: str, otherwise: int) -> int:
         """Return the position that *line* has to be read from; *otherwise* where nothing lives there."""
-        positions = [
-            security.position for security in self.securities.values() if security.outlet.line == line
-        ]
+        positions = [security.positions.get(line, 0) for security in self._of(line)]
         return min(positions, default=otherwise)
 
-    def _make(self, name: str, line: str, born: int) -> Security:
-        security = Security(name, line, self._venues[venue_of_line(line)], self._recipe, born)
+    def _of(self, line: str) -> list[Security]:
+        """Return the securities of the line's venue."""
+        venue = venue_of_line(line)
+        return [each for name, each in self.securities.items() if venue_of(name) == venue]
+
+    def _make(self, name: str, born: Marks) -> Security:
+        security = Security(name, self._venues[venue_of(name)], self._recipe, born)
         security.outlet.start(self._runs.get(bucket_of(name), 0))
         self.securities[name] = security
         return security
@@ -131,13 +133,13 @@ class Maintainer:
         batches = {
             name: batch
             for name, whole in named.items()
-            if name in self.securities and (batch := _from(self.securities[name].position, whole))
+            if name in self.securities
+            and (batch := _from(self.securities[name].positions.get(line, 0), whole))
         }
-        ours = {name: batch for name, batch in batches.items() if self.securities[name].outlet.line == line}
-        columns = self._columns(line, ours)
-        for name, batch in ours.items():
+        columns = self._columns(line, batches)
+        for name, batch in batches.items():
             security = self.securities[name]
-            security.outlet.reading = batch[-1].position + 1
+            security.outlet.read(line, batch[-1].position + 1)
             security.frames(batch, columns.get(name))
         return {name: batch[-1].position + 1 for name, batch in batches.items()}
 
@@ -166,7 +168,7 @@ class Maintainer:
                 self.corrupt += 1
                 continue
             for security in self._concerned(line, record, payload):
-                security.outlet.reading = record.position + 1
+                security.outlet.read(line, record.position + 1)
                 _dispatch(security, record, payload)
                 touched[security.name] = record.position + 1
         return touched
@@ -174,12 +176,18 @@ class Maintainer:
     def _concerned(self, line: str, record: Record, payload: object) -> list[Security]:
         """Return the securities that have yet to see *record*; an ``add`` makes the one it names."""
         if record.security == EVERY_SECURITY:
-            ours = (each for each in self.securities.values() if each.outlet.line == line)
-            return [each for each in ours if record.position >= each.position]
+            return [each for each in self._of(line) if record.position >= each.positions.get(line, 0)]
         security = self.securities.get(record.security)
         if security is None and isinstance(payload, Command) and payload.what == "add":
-            security = self._make(record.security, line, record.position)
-        return [security] if security is not None and record.position >= security.position else []
+            security = self._make(record.security, self._born(line, record.position))
+        is_new = security is not None and record.position >= security.positions.get(line, 0)
+        return [security] if security is not None and is_new else []
+
+    def _born(self, line: str, position: int) -> Marks:
+        """Return where each line of the venue stands at the record of *line* at *position*."""
+        venue = venue_of_line(line)
+        read = {each: mark for each, mark in self.read.items() if venue_of_line(each) == venue}
+        return {**read, line: position}
 
 
 def _from(position: int, records: list[Record]) -> list[Record]:

@@ -1,7 +1,7 @@
 """The process of a book worker: sockets, files, clocks and logs around book.maintainer.
 
 socket             kind          carries
-frames(line)       SUB           groups, of each line; the files hold what is missed
+frames(line)       SUB           groups and clock marks, of each line; the files hold what is missed
 run(bucket)        PULL, bound   Subscribe, each second: who takes the runs of a bucket
 batches(worker)    PUSH          run messages, a batch each
 done(bucket)       SUB           Done, each second
@@ -21,23 +21,27 @@ from typing import Any
 import zmq
 
 from book import live
-from book.checkpoint import Rounds, pack_round
+from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
+from book.merge import Merge
 from book.security import Recipe
 from book.sending import Queues
 from book.telling import Teller
-from journal.follow import Follow
+from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
 from journal.group import Group
 from journal.reader import Skipped
 from venue import VENUES
 from wire.endpoints import Endpoints
-from wire.messages import BadMessage, Done, Needed, Subscribe, pack, unpack
-from wire.names import bucket_of, buckets_of, venue_of
+from wire.messages import BadMessage, Clock, Done, Needed, Subscribe, pack, unpack
+from wire.names import bucket_of, buckets_of, venue_of, venue_of_line
 from wire.service import Beats, Loop, Refusal, Socket, log, process_name, run_process
 from wire.settings import Settings
 
 GROUPS_PREFIX = b"OBG1"
-"""What a group begins with; an ingester's Synced begins otherwise."""
+"""What a group begins with; an ingester's other messages begin otherwise."""
+
+CLOCK_PREFIX = b"OBT1"
+"""What an ingester puts in front of its Clock."""
 
 READ_BYTES = 1 << 18
 """Of groups read from one line before anything else has its turn: some 20 ms of work."""
@@ -71,17 +75,27 @@ class BookService:
         self._queues = Queues()
         self._conditioners: dict[str, Socket] = {}
         self._follows: dict[str, Follow] = {}
+        self._merges: dict[str, Merge] = {}
+        """Of each venue."""
         self._lost: dict[str, deque[Skipped]] = {}
         """What the journal could not give: to be worked off before the group that follows it."""
         self._prefixes: dict[int, set[bytes]] = {}
-        self._tapped: dict[str, int] = {}
+        self._tapped: dict[tuple[str, str], int] = {}
+        """Of each security and line the position up to which the tap was told."""
         self._teller = Teller()
-        for line in settings.lines():
+        lines = settings.lines()
+        for venue in dict.fromkeys(map(venue_of_line, lines)):
+            self._merges[venue] = Merge([line for line in lines if venue_of_line(line) == venue])
+        for line in lines:
             folder = settings.data_dir / "journal" / line.replace("/", "-")
             self._lost[line] = deque()
-            self._follows[line] = Follow(folder, line, partial(self._skipped, line))
+            has_twin = self._merges[venue_of_line(line)].is_several
+            silent_seconds = TWIN_SILENT_SECONDS if has_twin else SILENT_SECONDS
+            skipped = partial(self._skipped, line)
+            self._follows[line] = Follow(folder, line, skipped, silent_seconds=silent_seconds)
             socket = loop.socket(zmq.SUB, connect=endpoints.frames(line), linger_ms=0)
             socket.subscribe(GROUPS_PREFIX)
+            socket.subscribe(CLOCK_PREFIX)
             loop.on_readable(socket, partial(self._hear_frames, socket, line))
         self._runs = loop.socket(zmq.PULL)
         heard = loop.socket(zmq.SUB, linger_ms=0)
@@ -110,31 +124,47 @@ class BookService:
         for name in self._rounds.unreadable:
             log.error("event=unreadable_checkpoint file=%s", name)
         self._maintainer.restore(self._saved(set(self._buckets)))
-        for line, follow in self._follows.items():
+        for line in self._follows:
             searched = self._rounds.searched(line, self._buckets)
             self._maintainer.read[line] = searched
-            follow.start(min(searched, self._maintainer.cursor(line, searched)))
-        for name, security in self._maintainer.securities.items():
-            self._tapped[name] = self._maintainer.read[security.outlet.line]
+            self._read_from(line, min(searched, self._maintainer.cursor(line, searched)))
+            for name in self._maintainer.securities:
+                self._tapped[name, line] = searched
 
     def _saved(self, buckets: set[int]) -> list[Saved]:
         """Return where each security of *buckets* has to start: what the rounds and the worker know of it."""
-        born = {name: (entry.line, entry.born) for name, entry in self._rounds.securities().items()}
-        for name, security in self._maintainer.securities.items():
-            born[name] = (security.outlet.line, security.born)
-        saved = []
-        for name, (line, position) in born.items():
-            if bucket_of(name) in buckets and line in self._follows:
-                state = self._rounds.state(name, self._done.get(name, -1))
-                saved.append(Saved(name, line, position, state))
-        return saved
+        born = {name: entry.born for name, entry in self._rounds.securities().items()}
+        born |= {name: security.born for name, security in self._maintainer.securities.items()}
+        return [
+            Saved(name, positions, self._rounds.state(name, self._done.get(name, {})))
+            for name, positions in born.items()
+            if bucket_of(name) in buckets and venue_of(name) in self._merges
+        ]
+
+    def _read_from(self, line: str, position: int) -> None:
+        self._follows[line].start(position)
+        self._merges[venue_of_line(line)].restart(line, position)
 
     def _hear_frames(self, socket: Socket, line: str) -> None:
         for _ in range(FRAMES_A_TURN):
             try:
-                self._follows[line].live(socket.recv(zmq.NOBLOCK))
+                data = socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
+            if data.startswith(CLOCK_PREFIX):
+                self._hear_clock(line, data[len(CLOCK_PREFIX) :])
+            else:
+                self._follows[line].live(data)
+
+    def _hear_clock(self, line: str, data: bytes) -> None:
+        try:
+            clock = unpack(data)
+        except BadMessage as error:
+            log.error('event=bad_clock line=%s reason="%s"', line, error)
+            return
+        if isinstance(clock, Clock):
+            self._follows[line].heard()
+            self._merges[venue_of_line(line)].promise(line, clock.position, clock.clock_ns)
 
     def _hear_runs(self) -> None:
         new: set[int] = set()
@@ -161,8 +191,9 @@ class BookService:
         for bucket in buckets:
             for output in self._maintainer.begin(bucket, run):
                 self._queues.put(output.bucket, output.messages)
-        for line, follow in self._follows.items():
-            follow.start(min(follow.position, self._maintainer.cursor(line, follow.position)))
+        for line in self._follows:
+            read = self._maintainer.read[line]
+            self._read_from(line, min(read, self._maintainer.cursor(line, read)))
         self._send()
 
     def _hear_done(self, socket: Socket) -> None:
@@ -175,8 +206,7 @@ class BookService:
                     continue
                 if isinstance(message, Done):
                     for security, marks in message.marks.items():
-                        position = max(marks.values(), default=-1)
-                        self._done[security] = max(position, self._done.get(security, -1))
+                        self._done[security] = later(self._done.get(security, {}), marks)
 
     def _hear_taps(self) -> None:
         for bucket, socket in self._taps.items():
@@ -195,21 +225,28 @@ class BookService:
         if self._queues.blocked:
             return False
         again = False
-        for line, follow in self._follows.items():
-            groups = follow.read(READ_BYTES)
-            for group in groups:
-                for output in self._fed(line, group):
+        for merge in self._merges.values():
+            for group in self._merged(merge):
+                again = True
+                for output in self._fed(group):
                     self._queues.put(output.bucket, output.messages)
                     self._tap(output)
-            again = again or bool(groups)
         self._send()
         return again and not self._queues.blocked
 
-    def _fed(self, line: str, group: Group) -> Iterator[Output]:
+    def _merged(self, merge: Merge) -> list[Group]:
+        """Return what comes next of a venue's lines."""
+        for line in merge.hungry:
+            follow = self._follows[line]
+            groups = follow.read(READ_BYTES)
+            merge.put(line, groups, away=follow.is_away)
+        return merge.take()
+
+    def _fed(self, group: Group) -> Iterator[Output]:
         """Yield what *group* comes to, after what it means that records before it are lost."""
-        lost = self._lost[line]
+        lost = self._lost[group.line]
         while lost and lost[0].next <= group.first:
-            yield from self._maintainer.lost(line, lost.popleft().next)
+            yield from self._maintainer.lost(group.line, lost.popleft().next)
         yield from self._maintainer.feed(group)
 
     def _skipped(self, line: str, skipped: Skipped) -> None:
@@ -219,9 +256,10 @@ class BookService:
 
     def _tap(self, output: Output) -> None:
         """Tell and publish what *output* says, once: a run that begins again repeats what was told."""
-        if output.position <= self._tapped.get(output.security, -1):
+        place = output.security, output.line
+        if output.position <= self._tapped.get(place, -1):
             return
-        self._tapped[output.security] = output.position
+        self._tapped[place] = output.position
         self._teller.holes(output.messages)
         prefixes = self._prefixes.get(output.bucket)
         topic = live.topic(output.security)
@@ -248,7 +286,7 @@ class BookService:
 
     def _each_second(self) -> None:
         self._teller.unusable(self._maintainer.securities)
-        caught_up = all(follow.caught_up for follow in self._follows.values()) and not self._queues.blocked
+        caught_up = not self._queues.blocked and not any(map(self._is_behind, self._merges))
         wishes: dict[int, list[str]] = {}
         if caught_up:
             for name, security in self._maintainer.securities.items():
@@ -260,10 +298,8 @@ class BookService:
             socket.send(pack(Needed(bucket, marks, tuple(wishes.get(bucket, ())))))
 
     def _checkpoint(self) -> None:
-        states = [
-            (security.outlet.line, security.dump()) for security in self._maintainer.securities.values()
-        ]
-        done = {name: position for name, position in self._done.items() if bucket_of(name) in self._buckets}
+        states = [security.dump() for security in self._maintainer.securities.values()]
+        done = {name: marks for name, marks in self._done.items() if bucket_of(name) in self._buckets}
         data = pack_round(self._buckets, self._maintainer.read, done, states)
         try:
             self._rounds.write(data, self._done)
@@ -288,15 +324,20 @@ class BookService:
             raise Refusal(f"{name} has no book yet: it waits for its first snapshot")
         return answer
 
+    def _is_behind(self, venue: str) -> bool:
+        """Say whether records of the venue that are known to be written were not worked off yet."""
+        follows = (follow for line, follow in self._follows.items() if venue_of_line(line) == venue)
+        return self._merges[venue].waiting or not all(follow.caught_up for follow in follows)
+
     def _health(self) -> dict[str, Any]:
-        caught_up = {line: follow.caught_up for line, follow in self._follows.items()}
+        behind_venues = {venue for venue in self._merges if self._is_behind(venue)}
         now_ns = time.time_ns()
         securities: dict[str, dict[str, Any]] = {}
         for name, security in self._maintainer.securities.items():
             if security.state == "removed":
                 continue
             lag_ns = max(now_ns - security.recv_ns, 0)
-            stuck = self._queues.blocked or not caught_up[security.outlet.line]
+            stuck = self._queues.blocked or venue_of(name) in behind_venues
             behind = stuck and lag_ns > ON_ITS_WAY_NS
             state = security.shown_state
             feed = security.book
@@ -317,10 +358,9 @@ class BookService:
 
     def close(self) -> None:
         """Take what is written, let open windows be stored as they stand, and keep the state."""
-        for line, follow in self._follows.items():
-            groups = follow.read(READ_BYTES)
-            for group in groups:
-                for output in self._fed(line, group):
+        for merge in self._merges.values():
+            for group in self._merged(merge):
+                for output in self._fed(group):
                     self._queues.put(output.bucket, output.messages)
         # The state is kept before the windows are cut as they stand: a restart goes on as if they never were.
         self._checkpoint()

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from book.run import Run
+from book.source import Source
 from book.sync import Update
-from book.trades import Print, Prints, Source
+from book.tape import Print
+from book.trades import Prints
 from journal.group import Record
-from venue.api import DepthUpdate, OrderEvent, Trade, Venue
+from venue.api import DepthUpdate, Ignored, OrderEvent, OrderKind, Trade, Venue
 from venue.columns import Columns
 from wire.names import epoch_of
 
@@ -49,6 +51,7 @@ def _update(record: Record, first_id: int, last_id: int, decoded: DepthUpdate | 
         record.recv_ns,
         record.connection,
         record.payload,
+        record.line,
         decoded,
     )
 
@@ -64,6 +67,7 @@ def trade(record: Record, decoded: Trade) -> Print:
         record.position,
         record.recv_ns,
         record.connection,
+        record.line,
     )
 
 
@@ -78,10 +82,14 @@ def trade_run(records: Sequence[Record], columns: Columns) -> tuple[Prints, int]
         trades.sides_u1,
         trades.prices,
         trades.sizes,
-        Source(epoch_of(first.position), first.connection, trades.times_ns[0]),
-        Source(epoch_of(last.position), last.connection, trades.times_ns[-1]),
+        _source(first),
+        _source(last),
     )
     return prints, trades.decimals
+
+
+def _source(record: Record) -> Source:
+    return Source(record.line, epoch_of(record.position), record.connection)
 
 
 def match(record: Record, event: OrderEvent) -> Print | None:
@@ -97,4 +105,26 @@ def match(record: Record, event: OrderEvent) -> Print | None:
         record.position,
         record.recv_ns,
         record.connection,
+        record.line,
     )
+
+
+def sort(
+    record: Record,
+    decoded: DepthUpdate | OrderEvent | Trade | Ignored,
+    updates: list[Update],
+    prints: list[Print],
+) -> None:
+    """Put what a frame says to the updates, the trades, or both (a match of the L3 feed)."""
+    match decoded:
+        case DepthUpdate():
+            updates.append(depth_update(record, decoded))
+        case OrderEvent():
+            updates.append(order_event(record, decoded))
+            matched = match(record, decoded) if decoded.kind == OrderKind.MATCH else None
+            if matched is not None:
+                prints.append(matched)
+        case Trade():
+            prints.append(trade(record, decoded))
+        case Ignored():
+            pass

@@ -33,6 +33,7 @@ class Run(NamedTuple):
                 record.recv_ns,
                 record.connection,
                 record.payload,
+                record.line,
             )
             for first_id, last_id, time_ns, record in list(columns)[begin:]
         ]

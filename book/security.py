@@ -2,7 +2,8 @@
 
 record                     outcome
 COMMAND add                starts; with another ``since_ns`` than before: removed and started anew
-COMMAND remove             the open windows are cut for good; only its last ids and times are kept
+COMMAND remove             once no line records it (book.presence) the open windows are cut for good; only its
+                           last ids and times are kept
 COMMAND policy             rules from the windows it names on
 COMMAND snapshot           an image, where the book does not come over REST (else its body makes one)
 FRAME                      updates through book.sync to book.bookfeed; trades to book.trades
@@ -11,7 +12,8 @@ REST instrument            scales are raised to the venue's; halts and auctions 
 CONNECTION closed, EPOCH   what only that connection could have brought is missing
 TICK                       time passes: quiet and silent windows, what was kept too long
 
-Nothing here reads a clock: records are all it knows.
+Records come in the order into which the venue's lines were merged (book.merge).  Nothing here reads a clock:
+records are all it knows.
 """
 
 from collections.abc import Sequence
@@ -22,30 +24,26 @@ import msgspec
 from book import reading
 from book.bookfeed import BookFeed, Stopped, Windows
 from book.joined import Joined
-from book.outlet import Outlet
+from book.outlet import Outlet, earliest
+from book.presence import Presence
 from book.scales import Refused, Scales
 from book.sync import FeedSync, State, Sync, Update
-from book.trades import Print, TradeFeed
+from book.tape import Print
+from book.trades import TradeFeed
 from journal.group import Record
 from journal.payload import Command, Connection, Rest
 from venue.api import (
     BookSnapshot,
     DepthUpdate,
     Feed,
-    Ignored,
     OrderEvent,
-    OrderKind,
     Trade,
     UnknownFrame,
     Venue,
 )
 from venue.columns import Columns
-from wire.messages import Begin, Mark, Policy, RunMessage
-from wire.names import symbol_of
-
-CONFIRM_TICKS = 900
-"""A line that starts again adds each of its securities again at once; one it has not named by then was
-removed while it was away."""
+from wire.messages import Begin, Mark, Marks, Policy, RunMessage
+from wire.names import epoch_of, symbol_of
 
 OK_STATUS = 200
 
@@ -59,25 +57,26 @@ class Recipe(NamedTuple):
 
 
 class Security:
-    """The state of one security; ``position`` is that of the next record it has not seen."""
+    """The state of one security; ``positions`` are of the next record of each line that it has not seen."""
 
-    def __init__(self, name: str, line: str, venue: Venue, recipe: Recipe, born: int) -> None:
+    def __init__(self, name: str, venue: Venue, recipe: Recipe, born: Marks) -> None:
         self.name = name
         self.born = born
-        """Position of the record that first named it: with no checkpoint it starts there."""
-        self.position = born
+        """The positions when it was first named: with no checkpoint it starts there."""
+        self.positions = born
         self.state = "removed"
         self.feed = ""
         self.since_ns = 0
+        self._since_before_ns = -1
         self.status = "trading"
         self.unknown_frames = 0
         self.recv_ns = 0
-        self.outlet = Outlet(name, line, born)
+        self.outlet = Outlet(name, born)
+        self.presence = Presence()
         self._symbol = symbol_of(name)
         self._venue = venue
         self._recipe = recipe
         self._policies: tuple[Policy, ...] = (Policy(),)
-        self._unconfirmed_ticks: int | None = None
         self._joined = self._joined_of("", Feed("l2", True, True))
         self.trades = TradeFeed(self.outlet, self._windows("l2"))
 
@@ -144,7 +143,7 @@ class Security:
                 updates = []
                 self._joined.feed_snapshot(record, decoded)
             else:
-                _sort(record, decoded, updates, prints)
+                reading.sort(record, decoded, updates, prints)
         if prints:
             self.trades.take(prints)
         self._joined.take(updates)
@@ -162,12 +161,14 @@ class Security:
         """Work off a change of the set of securities."""
         match command.what:
             case "add":
-                self._add(command)
-            case "remove" if self.state != "removed":
-                self._remove()
-            case "policy" if command.policies:
-                self._policies = command.policies
-                self._shape()
+                self._add(record.line, command)
+            case "remove":
+                self.presence.removed(record.line)
+                self._joined.leave(record.line)
+                self.trades.tape.connections.leave(record.line)
+                self._remove_if_unrecorded()
+            case "policy":
+                self._rule(command.policies)
             case "snapshot" if isinstance(self.sync, FeedSync):
                 self.book.image()
             case _:
@@ -175,17 +176,22 @@ class Security:
         self.recv_ns = record.recv_ns
 
     def connection(self, record: Record, connection: Connection) -> None:
-        """Work off the end of a connection."""
-        if self.state == "removed" or connection.what != "closed":
+        """Work off the start or the end of a connection."""
+        if self.state == "removed":
+            return
+        if connection.what == "open":
+            self._expect(record.line)
             return
         self._joined.closed(record, connection.reason)
+        self.trades.closed(record.line, record.connection, connection.reason, record.recv_ns)
 
     def epoch(self, record: Record) -> None:
         """Work off the start of another epoch."""
         if self.state == "removed":
             return
-        self._unconfirmed_ticks = 0
+        self.presence.new_epoch(record.line)
         self._joined.new_epoch(record)
+        self.trades.new_epoch(record.line, epoch_of(record.position), record.recv_ns)
 
     def tick(self, record: Record) -> None:
         """Let a second pass."""
@@ -194,13 +200,12 @@ class Security:
                 self.outlet.emit(Mark)
             return
         self.recv_ns = record.recv_ns
-        if self._unconfirmed_ticks is not None:
-            self._unconfirmed_ticks += 1
-            if self._unconfirmed_ticks > CONFIRM_TICKS:
-                self._remove()
-                return
-        self._joined.tick(record)
-        self.trades.tick()
+        passes = self.presence.tick(record.line)
+        if self._remove_if_unrecorded():
+            return
+        if passes:
+            self._joined.tick(record)
+            self.trades.tick(record.recv_ns)
         self.outlet.emit(Mark)
 
     def lost(self) -> None:
@@ -214,15 +219,21 @@ class Security:
         self.book.recording.cut(self.book.book.hash, final=False)
         self.trades.recording.cut(None, final=False)
 
-    def take(self, position: int) -> list[RunMessage]:
-        """Return what the records before *position* came to."""
-        self.position = position
-        lows = (position, self._joined.low_position(), self.trades.low_position)
-        return self.outlet.take(min(low for low in lows if low is not None))
+    def take(self, line: str, position: int) -> list[RunMessage]:
+        """Return what the records of *line* before *position* came to."""
+        self.positions = {**self.positions, line: position}
+        return self.flush()
+
+    def flush(self) -> list[RunMessage]:
+        """Return what all records so far came to."""
+        joined, trades = self._joined.lows(), self.trades.lows
+        if not joined and not trades:
+            return self.outlet.take(self.positions)
+        return self.outlet.take(earliest([*self.positions.items(), *joined.items(), *trades.items()]))
 
     def begin(self, run: int) -> None:
         """Start *run*: what follows goes on from here."""
-        self.outlet.take(0)
+        self.outlet.take(self.outlet.lows)
         self.outlet.start(run)
         if self.feed:
             self._begin()
@@ -261,18 +272,24 @@ class Security:
         self._joined = self._joined_of(feed, traits)
         self.book.follow(before)
 
-    def _add(self, command: Command) -> None:
-        self._unconfirmed_ticks = None
+    def _add(self, line: str, command: Command) -> None:
+        traits = self._venue.FEEDS.get(command.feed)
+        if traits is None or command.since_ns == self._since_before_ns:
+            return  # (the line has yet to hear that this recording ended and another one began)
+        is_recorded = self.state != "removed"
+        if is_recorded and command.feed != self.feed and self.presence.repeats(line):
+            return  # another line has started again with another feed; this one will
+        if is_recorded and (command.since_ns != self.since_ns or command.feed != self.feed):
+            self._remove()
+        self.presence.added(line)
+        if self.state != "removed":
+            self._expect(line)
+            self._rule(command.policies)
+            return
+        if command.since_ns != self.since_ns:
+            self._since_before_ns = self.since_ns
         if command.policies:
             self._policies = command.policies
-        traits = self._venue.FEEDS.get(command.feed)
-        if traits is None:
-            return
-        if self.state != "removed" and (command.since_ns != self.since_ns or command.feed != self.feed):
-            self._remove()
-        if self.state != "removed":
-            self._shape()
-            return
         is_other = command.feed != self.feed
         if is_other:
             self._use_feed(command.feed, traits)
@@ -280,10 +297,28 @@ class Security:
         self._shape()
         if is_other or not self.outlet.has_begun:
             self._begin()
+        self._expect(line)
         if not is_other:
             self.book.break_chain("removed")
 
+    def _expect(self, line: str) -> None:
+        self._joined.expect(line)
+        self.trades.tape.connections.expect(line)
+
+    def _rule(self, policies: Sequence[Policy]) -> None:
+        """Go on by *policies*, unless another line has brought newer ones before."""
+        if policies and policies[-1].from_ns >= self._policies[-1].from_ns:
+            self._policies = tuple(policies)
+        self._shape()
+
+    def _remove_if_unrecorded(self) -> bool:
+        if self.state == "removed" or self.presence.recorded:
+            return False
+        self._remove()
+        return True
+
     def _remove(self) -> None:
+        self.presence.clear()
         self.book.settle_held()
         self.book.finish()
         self.trades.settle_held()
@@ -332,16 +367,17 @@ class Security:
         return {
             "name": self.name,
             "born": self.born,
-            "position": self.position,
-            "low": self.outlet.low,
+            "positions": self.positions,
+            "lows": self.outlet.lows,
             "state": self.state,
             "feed": self.feed,
             "since_ns": self.since_ns,
+            "since_before_ns": self._since_before_ns,
             "status": self.status,
             "unknown_frames": self.unknown_frames,
             "recv_ns": self.recv_ns,
             "policies": msgspec.to_builtins(self._policies),
-            "unconfirmed_ticks": self._unconfirmed_ticks,
+            "presence": self.presence.dump(),
             "joined": self._joined.dump(),
             "trades": self.trades.dump(),
         }
@@ -351,32 +387,12 @@ class Security:
         self._policies = tuple(msgspec.convert(state["policies"], tuple[Policy, ...]))
         if state["feed"]:
             self._use_feed(state["feed"], self._venue.FEEDS[state["feed"]])
-        self.born, self.position = state["born"], state["position"]
-        self.state, self.since_ns, self.status = state["state"], state["since_ns"], state["status"]
+        self.born, self.positions = state["born"], state["positions"]
+        self.state, self.status = state["state"], state["status"]
+        self.since_ns, self._since_before_ns = state["since_ns"], state["since_before_ns"]
         self.unknown_frames, self.recv_ns = state["unknown_frames"], state["recv_ns"]
-        self._unconfirmed_ticks = state["unconfirmed_ticks"]
+        self.presence.load(state["presence"])
         self._joined.load(state["joined"])
         self.trades.load(state["trades"])
-        self.outlet.low = state["low"]
+        self.outlet.lows = self.outlet.reading = state["lows"]
         self._shape()
-
-
-def _sort(
-    record: Record,
-    decoded: DepthUpdate | OrderEvent | Trade | Ignored,
-    updates: list[Update],
-    prints: list[Print],
-) -> None:
-    """Put what a frame says to the updates, the trades, or both (a match of the L3 feed)."""
-    match decoded:
-        case DepthUpdate():
-            updates.append(reading.depth_update(record, decoded))
-        case OrderEvent():
-            updates.append(reading.order_event(record, decoded))
-            matched = reading.match(record, decoded) if decoded.kind == OrderKind.MATCH else None
-            if matched is not None:
-                prints.append(matched)
-        case Trade():
-            prints.append(reading.trade(record, decoded))
-        case Ignored():
-            pass

@@ -19,9 +19,10 @@ LIVE     update beyond                            LIVE     kept while its connec
 LIVE     ids between missing                      WAITING  Gap; the update beyond and all later ones are kept
 LIVE     desync (the book says so)                WAITING  kept: the updates from there on
 
-An id is *missing* when every connection open for the security has brought a later one or is closed, or
-``RIVAL_NS`` (by receive time) after the first later one came.  ``FeedSync`` is the rule for a feed that
-has no ids and sends its own snapshot on each connection (Coinbase ``level2_batch``).
+An id is *missing* when every connection of every line that is open for the security has brought a later one
+or is closed, or ``RIVAL_NS`` (by receive time) after the first later one came.  Lines are merged before
+(book.merge): two of them are here what two connections of one are.  ``FeedSync`` is the rule for a feed
+that has no ids and sends its own snapshot on each connection (Coinbase ``level2_batch``).
 """
 
 import enum
@@ -29,7 +30,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from book.outlet import earliest
+from book.source import Connections, Source, cause_of
 from venue.api import DepthUpdate, OrderEvent
+from wire.messages import Marks
 from wire.names import POSITION_BITS, epoch_of
 
 BUFFERED_UPDATES = 50_000
@@ -54,7 +58,13 @@ class Update(NamedTuple):
     recv_ns: int
     connection: int
     payload: bytes
+    line: str = ""
     decoded: DepthUpdate | OrderEvent | None = None
+
+    @property
+    def source(self) -> Source:
+        """Where it came from."""
+        return Source(self.line, epoch_of(self.position), self.connection)
 
 
 class Gap(NamedTuple):
@@ -74,13 +84,6 @@ class Outcome(NamedTuple):
 NOTHING = Outcome([])
 
 
-def _cause_of(reason: str) -> str:
-    """Say which of the ledger's causes a connection that ended for *reason* is."""
-    if "rotat" in reason:
-        return "rotation"
-    return "disk" if reason.startswith("disk") else "network"
-
-
 def _ids(update: Update) -> tuple[int, int]:
     return update.first_id, update.last_id
 
@@ -93,39 +96,6 @@ class State(enum.StrEnum):
     LIVE = "live"
 
 
-class Connections:
-    """Which connections are open for one security, and how far each has come."""
-
-    def __init__(self) -> None:
-        self.reached: dict[int, int] = {}
-        """The last id that each open connection brought."""
-        self.ended: dict[int, str] = {}
-        """Why connections of this epoch closed; those still named in a position to come matter."""
-
-    def brought(self, connection: int, last_id: int) -> None:
-        """Note an update."""
-        if last_id > self.reached.get(connection, -1):
-            self.reached[connection] = last_id
-
-    def closed(self, connection: int, reason: str) -> None:
-        """Note the end of a connection."""
-        if self.reached.pop(connection, None) is not None:
-            self.ended = {connection: reason}
-
-    def new_epoch(self) -> None:
-        """Forget all: connections count within an epoch."""
-        self.reached, self.ended = {}, {}
-
-    def cause(self, before: tuple[int, int], after: Update) -> str:
-        """Say why ids are missing between the (epoch, connection) *before* and the update *after*."""
-        epoch, connection = before
-        if epoch != epoch_of(after.position):
-            return "own_restart"
-        if connection == after.connection:
-            return "venue"
-        return _cause_of(self.ended.get(connection, ""))
-
-
 class Sync:
     """The state machine of a feed with update ids."""
 
@@ -136,9 +106,9 @@ class Sync:
         self.stale = 0
         self.connections = Connections()
         self._kept: list[Update] = []
-        self._low: int | None = None
-        """The lowest position among them; None: to be found out."""
-        self._source = (0, 0)
+        self._lows: Marks | None = {}
+        """The lowest position among them of each line; None: to be found out."""
+        self._source = Source("", 0, 0)
         self._lost_after: int | None = None
         """The last id before records that the journal cannot give any more."""
 
@@ -147,11 +117,16 @@ class Sync:
         """Return how many updates are kept."""
         return len(self._kept)
 
-    def low_position(self) -> int | None:
-        """Return the position of the earliest record that is kept."""
-        if self._low is None and self._kept:
-            self._low = min(update.position for update in self._kept)
-        return self._low
+    def lows(self) -> Marks:
+        """Return of each line the position of the earliest record that is kept."""
+        if self._lows is None:
+            self._lows = earliest((update.line, update.position) for update in self._kept)
+        return self._lows
+
+    def _lower(self, update: Update) -> None:
+        if self._lows is not None:
+            line, position = update.line, update.position
+            self._lows[line] = min(position, self._lows.get(line, position))
 
     def next_in_line(self, update: Update) -> bool:
         """Take *update* at once where it simply follows; else leave everything as it is."""
@@ -166,9 +141,10 @@ class Sync:
         first_ids: Sequence[int],
         last_ids: Sequence[int],
         connections: Sequence[int],
+        line: str,
         last_position: int,
     ) -> bool:
-        """Take updates of one group at once where each simply follows the one before it.
+        """Take updates of one group of *line* at once where each simply follows the one before it.
 
         Else leave everything as it is.  *last_position* is that of the last update's record.
         """
@@ -180,14 +156,26 @@ class Sync:
                 return False
             last_id = last
         self.last_id = last_id
-        self._source = (epoch_of(last_position), connections[-1])
+        self._source = Source(line, epoch_of(last_position), connections[-1])
         for connection, reached in dict(zip(connections, last_ids, strict=True)).items():
-            self.connections.brought(connection, reached)
+            self.connections.brought(line, connection, reached)
+        return True
+
+    def repeats(self, last_ids: Sequence[int], connections: Sequence[int], line: str) -> bool:
+        """Drop updates of one group at once where each was there already, as those of a second line are.
+
+        Else leave everything as it is.
+        """
+        if self.state is not State.LIVE or self._kept or max(last_ids) > self.last_id:
+            return False
+        self.old += len(last_ids)
+        for connection, reached in zip(connections, last_ids, strict=True):
+            self.connections.brought(line, connection, reached)
         return True
 
     def offer(self, update: Update) -> Outcome:
         """Take *update*, as it arrived."""
-        self.connections.brought(update.connection, update.last_id)
+        self.connections.brought(update.line, update.connection, update.last_id)
         if self.state is not State.WAITING and update.last_id <= self.last_id:
             self.old += 1
             return self._drain(update.recv_ns)
@@ -218,14 +206,14 @@ class Sync:
         for update in again:
             self._keep(update)
 
-    def closed(self, connection: int, reason: str, recv_ns: int) -> Outcome:
+    def closed(self, line: str, connection: int, reason: str, recv_ns: int) -> Outcome:
         """Note the end of a connection: what only it could still have brought is missing now."""
-        self.connections.closed(connection, reason)
+        self.connections.closed(line, connection, reason)
         return self._drain(recv_ns)
 
-    def new_epoch(self, recv_ns: int) -> Outcome:
-        """Note the start of another epoch: all connections of the one before are gone."""
-        self.connections.new_epoch()
+    def new_epoch(self, line: str, epoch: int, recv_ns: int) -> Outcome:
+        """Note the start of another epoch: all connections of the line's one before are gone."""
+        self.connections.new_epoch(line, epoch)
         return self._drain(recv_ns)
 
     def lost(self) -> None:
@@ -237,7 +225,7 @@ class Sync:
         if self.state is State.WAITING:
             if self._kept and self._kept[0].recv_ns < recv_ns - BUFFERED_NS:
                 self._kept = [u for u in self._kept if u.recv_ns >= recv_ns - BUFFERED_NS]
-                self._low = None
+                self._lows = None
             return NOTHING
         return self._drain(recv_ns)
 
@@ -248,9 +236,8 @@ class Sync:
             "last_id": self.last_id,
             "old": self.old,
             "stale": self.stale,
-            "reached": self.connections.reached,
-            "ended": self.connections.ended,
-            "source": self._source,
+            "connections": self.connections.dump(),
+            "source": tuple(self._source),
             "kept": [tuple(update[:-1]) for update in self._kept],
             "lost_after": self._lost_after,
         }
@@ -259,18 +246,16 @@ class Sync:
         """Become what ``dump`` returned."""
         self.state = State(state["state"])
         self.last_id, self.old, self.stale = state["last_id"], state["old"], state["stale"]
-        self.connections.reached, self.connections.ended = state["reached"], state["ended"]
-        self._source = (state["source"][0], state["source"][1])
-        self._kept = [Update(*update) for update in state["kept"]]
+        self.connections.load(state["connections"])
+        self._source = Source(*state["source"])
+        self._kept, self._lows = [Update(*update) for update in state["kept"]], None
         self._lost_after = state.get("lost_after")
 
     def _reach(self, update: Update) -> None:
-        _, last_id, position, _, _, connection, _, _ = update
+        _, last_id, position, _, _, connection, _, line, _ = update
         self.last_id = last_id
-        self._source = (position >> POSITION_BITS, connection)
-        reached = self.connections.reached
-        if last_id > reached.get(connection, -1):
-            reached[connection] = last_id
+        self._source = Source(line, position >> POSITION_BITS, connection)
+        self.connections.brought(line, connection, last_id)
 
     def _keep(self, update: Update) -> None:
         bare = update._replace(decoded=None)
@@ -282,8 +267,7 @@ class Sync:
                 self.old += 1
                 return
             self._kept.insert(place, bare)
-        if self._low is not None or len(self._kept) == 1:
-            self._low = min(update.position, self._kept[0].position if self._low is None else self._low)
+        self._lower(update)
         if len(self._kept) > BUFFERED_UPDATES:
             self._drop(BUFFERED_UPDATES // 10 + 1)
 
@@ -291,7 +275,7 @@ class Sync:
         """Let the first *count* of what is kept go."""
         if count:
             del self._kept[:count]
-            self._low = None
+            self._lows = None if self._kept else {}
 
     def _drain(self, recv_ns: int) -> Outcome:
         ready: list[Update] = []
@@ -320,10 +304,10 @@ class Sync:
         """Say why the ids between the last one and *beyond* are missing."""
         if self._lost_after == self.last_id:
             return "disk"
-        return self.connections.cause(self._source, beyond)
+        return self.connections.cause(self._source, beyond.source)
 
     def _missing(self, recv_ns: int) -> bool:
-        if all(reached > self.last_id for reached in self.connections.reached.values()):
+        if self.connections.all_past(self.last_id):
             return True
         return recv_ns - min(update.recv_ns for update in self._kept) >= RIVAL_NS
 
@@ -342,27 +326,27 @@ class FeedSync:
         self.state = State.WAITING
         self.last_id = -1
         self.old = 0
-        self._source = (0, 0)
+        self._source = Source("", 0, 0)
         self._reason = ""
 
-    def cause(self, position: int, connection: int) -> str:
-        """Say why the chain before the snapshot at *position* of *connection* ended."""
-        if self._source[0] != epoch_of(position):
+    def cause(self, source: Source) -> str:
+        """Say why the chain before a snapshot of *source* ended."""
+        if self._source.epoch != source.epoch:
             return "own_restart"
-        if self._source[1] == connection:
+        if self._source == source:
             return "venue"
-        return _cause_of(self._reason)
+        return cause_of(self._reason)
 
-    def base(self, position: int, connection: int) -> None:
-        """Go on from the snapshot at *position* of *connection*."""
+    def base(self, position: int, source: Source) -> None:
+        """Go on from the snapshot at *position* that *source* brought."""
         self.state = State.LIVE
         self.last_id = position
-        self._source = (epoch_of(position), connection)
+        self._source = source
         self._reason = ""
 
     def offer(self, update: Update) -> Outcome:
         """Take *update*, as it arrived; its ids are set here."""
-        if self.state is not State.LIVE or self._source != (epoch_of(update.position), update.connection):
+        if self.state is not State.LIVE or self._source != update.source:
             self.old += 1
             return NOTHING
         first_id, self.last_id = self.last_id + 1, update.position
@@ -372,15 +356,16 @@ class FeedSync:
         """Wait for a new snapshot."""
         self.state = State.WAITING
 
-    def closed(self, connection: int, reason: str) -> None:
+    def closed(self, line: str, connection: int, reason: str) -> None:
         """Note the end of a connection."""
-        if self._source[1] == connection:
+        if (self._source.line, self._source.connection) == (line, connection):
             self._reason = reason
             self.state = State.WAITING
 
-    def new_epoch(self) -> None:
+    def new_epoch(self, line: str) -> None:
         """Note the start of another epoch."""
-        self.state = State.WAITING
+        if self._source.line == line:
+            self.state = State.WAITING
 
     def dump(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
@@ -388,7 +373,7 @@ class FeedSync:
             "state": self.state.value,
             "last_id": self.last_id,
             "old": self.old,
-            "source": self._source,
+            "source": tuple(self._source),
             "reason": self._reason,
         }
 
@@ -396,4 +381,4 @@ class FeedSync:
         """Become what ``dump`` returned."""
         self.state = State(state["state"])
         self.last_id, self.old, self._reason = state["last_id"], state["old"], state["reason"]
-        self._source = (state["source"][0], state["source"][1])
+        self._source = Source(*state["source"])

@@ -1,11 +1,11 @@
 """The trades of one security: each id once, in order, with its effective time and window.
 
-trade id                       outcome
-the next one, or the first     sent
-beyond the next one            Hole (both ends known), a new chain entry; sent
-at or before the last          dropped and counted: a duplicate, or late; it stays in the journal
+Which trade comes next is book.tape's; here is what becomes of it:
 
-Trade ids are contiguous at Binance and Coinbase (protocols.md 2.9; 1.4 by every capture).
+a trade                             outcome
+whose id follows the one before     sent
+whose id does not                   Hole (both ends known), a new chain entry; sent
+an hour ahead of the one before     held until the next one tells whether its clock was wrong (book.clock)
 """
 
 from bisect import bisect_left
@@ -16,37 +16,17 @@ from book.bookfeed import Windows
 from book.clock import SILENT_TICKS
 from book.depth import packed
 from book.holes import Ledger
-from book.outlet import Outlet
+from book.outlet import Outlet, earliest
 from book.recording import Recording
 from book.scales import Column, Finer, Refused, Scales, exact, factor, raised
+from book.source import Source
+from book.tape import Print, Tape
 from venue.numbers import at_scale
-from wire.messages import Trades
-from wire.names import epoch_of
-
-
-class Print(NamedTuple):
-    """One trade as a record brought it."""
-
-    id: int
-    time_ns: int
-    price: str
-    size: str
-    side: int
-    position: int
-    recv_ns: int
-    connection: int
-
-
-class Source(NamedTuple):
-    """Where the last trade came from."""
-
-    epoch: int
-    connection: int
-    time_ns: int
+from wire.messages import Marks, Trades
 
 
 class Prints(NamedTuple):
-    """Trades whose ids follow one another, as columns."""
+    """Trades of one line whose ids follow one another, as columns."""
 
     ids: Sequence[int]
     times_ns: Sequence[int]
@@ -56,23 +36,6 @@ class Prints(NamedTuple):
     sizes: Column
     first: Source
     last: Source
-
-
-class Tape:
-    """Which trade ids have come: duplicates, holes."""
-
-    def __init__(self, last_id: int | None = None) -> None:
-        self.last_id = last_id
-        self.repeated = 0
-
-    def follows(self, trade_id: int) -> bool | None:
-        """Take *trade_id*: True if it is next, False if ids before it are missing, None if it is not new."""
-        last, is_new = self.last_id, self.last_id is None or trade_id > self.last_id
-        if not is_new:
-            self.repeated += 1
-            return None
-        self.last_id = trade_id
-        return last is None or trade_id == last + 1
 
 
 class TradeFeed:
@@ -85,7 +48,9 @@ class TradeFeed:
         self.tape = Tape()
         self.scales = Scales()
         self.refused = 0
-        self._source = Source(0, 0, 0)
+        self._last = Source("", 0, 0)
+        self._last_ns = 0
+        """Where the last trade that was sent came from, and its exchange time."""
         self._sent_id: int | None = None
         self._broken: tuple[int | None, str] = (None, "")
         """Why ids after this one will be missing, where it is known beforehand."""
@@ -94,13 +59,29 @@ class TradeFeed:
         self._outlet = outlet
 
     @property
-    def low_position(self) -> int | None:
-        """Return the position of the trade that is held."""
-        return self._held[0].position if self._held else None
+    def lows(self) -> Marks:
+        """Return of each line the position of the earliest trade that is kept or held."""
+        waiting = [*self.tape.kept, *self._held]
+        return earliest((each.line, each.position) for each in waiting) if waiting else {}
 
-    def take(self, prints: Sequence[Print], *, waited: bool = False) -> None:
-        """Send those of *prints* that are new."""
-        fresh = [*self._held, *(each for each in prints if self.tape.follows(each.id) is not None)]
+    def take(self, prints: Sequence[Print]) -> None:
+        """Send those of *prints* that are new, and next."""
+        self._send_ready(self.tape.offer(prints))
+
+    def closed(self, line: str, connection: int, reason: str, recv_ns: int) -> None:
+        """Work off the end of a connection."""
+        self.tape.connections.closed(line, connection, reason)
+        self._send_ready(self.tape.drain(recv_ns))
+
+    def new_epoch(self, line: str, epoch: int, recv_ns: int) -> None:
+        """Work off the start of another epoch of *line*."""
+        self.tape.connections.new_epoch(line, epoch)
+        self._send_ready(self.tape.drain(recv_ns))
+
+    def _send_ready(self, ready: Sequence[Print], *, waited: bool = False) -> None:
+        if not ready and not waited:
+            return
+        fresh = [*self._held, *ready]
         if not fresh:
             return
         effective = self.recording.clock.settle([each.time_ns for each in fresh], None, waited=waited)
@@ -117,22 +98,25 @@ class TradeFeed:
 
         Else leave everything as it is and say False: they have to be taken one by one.
         """
-        ids, clock, last_id = prints.ids, self.recording.clock, self.tape.last_id
-        follow = tuple(ids) == tuple(range(ids[0], ids[0] + len(ids)))
-        if self._held or not follow or (last_id is not None and ids[0] <= last_id):
+        ids, clock, tape = prints.ids, self.recording.clock, self.tape
+        if self._held or tuple(ids) != tuple(range(ids[0], ids[0] + len(ids))):
+            return False
+        if tape.repeats(ids, prints.last):
+            return True
+        if not tape.is_next(ids[0]):
             return False
         prices = at_scale(prints.prices, decimals, self.scales.price)
         sizes = at_scale(prints.sizes, decimals, self.scales.size)
         if prices is None or sizes is None or not clock.is_near(prints.times_ns):
             return False
-        self.tape.last_id = ids[-1]
+        tape.follow(ids[-1], prints.last)
         self._held_ticks = 0
         self._emit(prints._replace(prices=prices, sizes=sizes), clock.settle(prints.times_ns, None))
         return True
 
     def settle_held(self) -> None:
         """Send the trade that is held as if its clock were right: no next one will tell."""
-        self.take([], waited=True)
+        self._send_ready([], waited=True)
 
     def broken(self, cause: str) -> None:
         """Note that ids which are missing next are missing for *cause*."""
@@ -147,8 +131,9 @@ class TradeFeed:
         factor(0, max(scales.price, scales.size))
         self.scales = raised(self.scales, scales)
 
-    def tick(self) -> None:
+    def tick(self, recv_ns: int) -> None:
         """Let a second pass without a trade."""
+        self._send_ready(self.tape.drain(recv_ns))
         self._held_ticks += 1
         if self._held and self._held_ticks >= SILENT_TICKS:
             self.settle_held()
@@ -192,8 +177,8 @@ class TradeFeed:
             bytes(each.side for each in prints),
             prices,
             sizes,
-            _source(prints[0]),
-            _source(prints[-1]),
+            prints[0].source,
+            prints[-1].source,
         )
         self._emit(columns, effective)
 
@@ -222,7 +207,7 @@ class TradeFeed:
             )
             self.recording.extend(ids[begin], ids[end - 1], None, effective[end - 1])
             begin = end
-        self._source = prints.last
+        self._last, self._last_ns = prints.last, prints.times_ns[-1]
         self._sent_id = ids[-1]
 
     def _check_continuity(self, prints: Prints, effective_ns: int) -> None:
@@ -230,15 +215,12 @@ class TradeFeed:
         first_id = prints.ids[0]
         if self._sent_id is None or first_id == self._sent_id + 1:
             return
-        source, first = self._source, prints.first
-        if self._broken[0] == self._sent_id:
-            cause = self._broken[1]
-        elif source.epoch != first.epoch:
-            cause = "own_restart"
-        else:
-            cause = "venue" if source.connection == first.connection else "network"
+        known, cause = self._broken
+        if known != self._sent_id:
+            cause = self.tape.connections.cause(self._last, prints.first)
         start_ns = self.recording.window_of(self.recording.clock.last_ns or effective_ns)
-        self.ledger.whole(self._sent_id + 1, first_id - 1, source.time_ns, first.time_ns, start_ns, cause)
+        to_ns = prints.times_ns[0]
+        self.ledger.whole(self._sent_id + 1, first_id - 1, self._last_ns, to_ns, start_ns, cause)
         self.recording.close_entry(None)
 
     def dump(self) -> dict[str, Any]:
@@ -246,11 +228,11 @@ class TradeFeed:
         return {
             "recording": self.recording.dump(),
             "ledger": self.ledger.dump(),
-            "last_id": self.tape.last_id,
-            "repeated": self.tape.repeated,
+            "tape": self.tape.dump(),
             "refused": self.refused,
             "scales": (self.scales.price, self.scales.size),
-            "source": tuple(self._source),
+            "last": tuple(self._last),
+            "last_ns": self._last_ns,
             "sent_id": self._sent_id,
             "broken": self._broken,
             "held": [tuple(each) for each in self._held],
@@ -261,14 +243,10 @@ class TradeFeed:
         """Become what ``dump`` returned."""
         self.recording.load(state["recording"])
         self.ledger.load(state["ledger"])
-        self.tape = Tape(state["last_id"])
-        self.tape.repeated, self.refused = state["repeated"], state["refused"]
-        self.scales = Scales(*state["scales"])
-        self._source, self._sent_id = Source(*state["source"]), state["sent_id"]
+        self.tape.load(state["tape"])
+        self.refused, self.scales = state["refused"], Scales(*state["scales"])
+        self._last, self._last_ns = Source(*state["last"]), state["last_ns"]
+        self._sent_id = state["sent_id"]
         self._broken = (state["broken"][0], state["broken"][1])
         self._held = [Print(*each) for each in state["held"]]
         self._held_ticks = state["held_ticks"]
-
-
-def _source(one: Print) -> Source:
-    return Source(epoch_of(one.position), one.connection, one.time_ns)

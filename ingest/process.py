@@ -76,6 +76,8 @@ class Ingester:
             loop.socket(zmq.PUB, bind=endpoints.frames(line)),
             linger_ms=settings.publish_linger_ms,
             sync_ms=settings.journal_sync_ms,
+            has_twin=len([each for each in settings.lines() if venue_of_line(each) == venue_of_line(line)])
+            > 1,
         )
         self._rest = Rest(self._urls[1], self._venue, self._feed, self._fetched, self._crash)
         self._session = Session(

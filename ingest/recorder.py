@@ -20,10 +20,16 @@ from journal.payload import Payload
 from journal.writer import ArchiveRefused, DiskRefused, Writer
 from wire.log import log
 from wire.loop import Loop, Socket
-from wire.messages import Synced, pack
+from wire.messages import Clock, Synced, pack
 
 SYNCED = b"OBS1"
 """In front of a Synced, where a group has ``OBG1``: subscribers choose by these."""
+
+CLOCK = b"OBT1"
+"""In front of a Clock."""
+
+CLOCK_SECONDS = 0.05
+"""How often a line of several says its clock while it has nothing to append: the others wait for it."""
 
 GROUP_BYTES = 256 * 1024
 
@@ -35,7 +41,14 @@ class Recorder:
     """The journal of a line and its live copy."""
 
     def __init__(
-        self, loop: Loop, writer: Writer, publisher: Socket, *, linger_ms: int, sync_ms: int
+        self,
+        loop: Loop,
+        writer: Writer,
+        publisher: Socket,
+        *,
+        linger_ms: int,
+        sync_ms: int,
+        has_twin: bool = False,
     ) -> None:
         self._loop = loop
         self._writer = writer
@@ -53,6 +66,8 @@ class Recorder:
         self._publisher.send(writer.opening)
         self._thread = threading.Thread(target=self._sync_often, name="sync", daemon=True)
         self._thread.start()
+        if has_twin:
+            loop.every(CLOCK_SECONDS, self._say_clock)
 
     def frames(self, rows: Sequence[Row]) -> None:
         """Add frames to the open group, and begin others where it is full.
@@ -144,6 +159,10 @@ class Recorder:
                 log.error('event=archive_refused reason="%s"', error)
         else:
             self._refused = ""
+
+    def _say_clock(self) -> None:
+        clock = Clock(self._writer.line, self._writer.next_position, self._writer.clock_ns())
+        self._publisher.send(CLOCK + pack(clock), zmq.NOBLOCK)
 
     def _say_synced(self, position: int) -> None:
         self._publisher.send(SYNCED + pack(Synced(self._writer.line, position)), zmq.NOBLOCK)

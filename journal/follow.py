@@ -11,7 +11,7 @@ LIVE     a live group that was given before     LIVE        (dropped)
 LIVE     a live group that skips positions      BEHIND      (kept: the files have what is missing)
 LIVE     a live group of another epoch          BEHIND      (kept: the old epoch's files come first)
 LIVE     the ring is full                       BEHIND      (its oldest are dropped: the files have them)
-LIVE     nothing live for ``SILENT_SECONDS``    BEHIND      (the publisher may be lost, not the journal)
+LIVE     nothing live for ``silent_seconds``    BEHIND      (the publisher may be lost, not the journal)
 
 What is published was appended before, so the files always hold what the ring lacks.  Only the files
 lead from one epoch to the next: a reader comes to a new epoch after the end of the old one.
@@ -30,6 +30,9 @@ RING_BYTES = 16 << 20
 
 SILENT_SECONDS = 3.0
 """A line ticks each second; three missed ticks mean that the live groups do not reach us."""
+
+TWIN_SILENT_SECONDS = 1.0
+"""A line of several says its clock 20 times a second, for the others wait for it."""
 
 
 STEP_BYTES = 1 << 20
@@ -123,7 +126,9 @@ class Follow:
         on_skipped: Callable[[Skipped], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         ring_bytes: int = RING_BYTES,
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
+        self._silent_seconds = silent_seconds
         self._joint, self._reader = Joint(line, ring_bytes), Reader(folder, on_skipped)
         self._clock, self._live_at = clock, clock()
         self._at_end = False
@@ -137,6 +142,15 @@ class Follow:
     def caught_up(self) -> bool:
         """Whether everything that is known to be written was given."""
         return not self._joint.pending and (self._at_end or not self._joint.behind)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing was heard of the line for too long, and all that is written was given."""
+        return self._clock() - self._live_at > self._silent_seconds and self._at_end and self.caught_up
+
+    def heard(self) -> None:
+        """Take note that the line runs, though it has nothing to record."""
+        self._live_at = self._clock()
 
     def start(self, from_position: int) -> None:
         """Give next the group that holds *from_position* (it may begin before) and all after it."""
@@ -153,7 +167,7 @@ class Follow:
 
     def read(self, limit_bytes: int) -> list[Group]:
         """Return the next groups, about *limit_bytes*; none: everything that is known was given."""
-        if self._clock() - self._live_at > SILENT_SECONDS:
+        if self._clock() - self._live_at > self._silent_seconds:
             self._joint.silent()
         groups = self._joint.take(limit_bytes)
         room = limit_bytes - sum(group.size for group in groups)

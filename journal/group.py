@@ -102,6 +102,8 @@ class Record(NamedTuple):
     """``EVERY_SECURITY``: concerns all of the line."""
     connection: int
     payload: bytes
+    line: str
+    """The line that wrote it: positions and connections count in each by themselves."""
 
 
 class _Columns(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -171,6 +173,7 @@ class Group(msgspec.Struct, frozen=True):
             map(self.names.__getitem__, self._routes[start:end]),
             struct.unpack_from(f"<{count}I", self._connections, 4 * start),
             payloads,
+            repeat(self.line, count),
             strict=True,
         )
         return list(map(_make_record, columns))

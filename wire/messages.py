@@ -322,6 +322,14 @@ class Synced(msgspec.Struct, frozen=True, array_like=True, tag="synced"):
     position: int
 
 
+class Clock(msgspec.Struct, frozen=True, array_like=True, tag="clock"):
+    """An ingester to the maintainers: no group that it appends from *position* on has an earlier clock."""
+
+    line: str
+    position: int
+    clock_ns: int
+
+
 # --- health and commands ---------------------------------------------------------------------
 
 
@@ -354,7 +362,18 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
 
 
 Message = (
-    RunMessage | Desired | Subscribe | Document | Answer | Done | Needed | Synced | Beat | Request | Reply
+    RunMessage
+    | Desired
+    | Subscribe
+    | Document
+    | Answer
+    | Done
+    | Needed
+    | Synced
+    | Clock
+    | Beat
+    | Request
+    | Reply
 )
 
 

@@ -52,7 +52,7 @@ def copied(made: Maintainer, recipe: Recipe = RECIPE) -> Maintainer:
     saved = []
     for security in made.securities.values():
         state = msgpack.unpackb(msgpack.packb(security.dump()), strict_map_key=False)
-        saved.append(Saved(security.name, security.outlet.line, security.born, state))
+        saved.append(Saved(security.name, security.born, state))
     other.restore(saved)
     other.read = dict(made.read)
     return other

@@ -21,19 +21,27 @@ from book.checkpoint import (
     unpack_index,
 )
 from tests.unit.book.play import NAME, RECIPE, Story, copied, play
+from wire.messages import Marks
 from wire.names import bucket_of
 
 OTHER = "coinbase:BTC-USD"
-LINES = {NAME: "binance/a", OTHER: "coinbase/a"}
+A, B = "binance/a", "binance/b"
+LINES = {NAME: A, OTHER: "coinbase/a"}
 BUCKETS = range(64)
 
 
-def state(name: str, position: int, born: int = 3, **more: Any) -> tuple[str, dict[str, Any]]:
-    return LINES[name], {"name": name, "position": position, "born": born, **more}
+def at(*positions: int) -> Marks:
+    """Return positions of the first line, and of the second."""
+    return dict(zip((A, B), positions, strict=False))
 
 
-def packed(*states: tuple[str, dict[str, Any]], read: int = 100) -> bytes:
-    return pack_round(BUCKETS, {"binance/a": read, "coinbase/a": read}, {NAME: 5}, states)
+def state(name: str, position: int, born: int = 3, **more: Any) -> dict[str, Any]:
+    line = LINES[name]
+    return {"name": name, "positions": {line: position}, "born": {line: born}, **more}
+
+
+def packed(*states: dict[str, Any], read: int = 100) -> bytes:
+    return pack_round(BUCKETS, {A: read, "coinbase/a": read}, {NAME: at(5)}, states)
 
 
 def test_a_round_holds_each_state_and_says_how_far_it_read() -> None:
@@ -41,13 +49,13 @@ def test_a_round_holds_each_state_and_says_how_far_it_read() -> None:
     index, start = unpack_index(data)
     assert (index.read, index.done, index.buckets) == (
         {"binance/a": 100, "coinbase/a": 100},
-        {NAME: 5},
+        {NAME: at(5)},
         tuple(BUCKETS),
     )
     first, second = index.entries
-    assert (first.security, first.line, first.born, first.position) == (NAME, "binance/a", 3, 90)
+    assert (first.security, first.born, first.positions) == (NAME, at(3), at(90))
     body = data[start + first.offset : start + first.offset + first.length]
-    assert unpack_body(first, body) == {"name": NAME, "position": 90, "born": 3, "book": b"\x00\xff"}
+    assert unpack_body(first, body) == state(NAME, 90, book=b"\x00\xff")
     assert data[start + second.offset :] != b""
 
 
@@ -70,7 +78,7 @@ def first_state(data: bytes) -> dict[str, Any]:
 
 
 def a_round(number: int, **positions: int) -> Round:
-    entries = tuple(Entry(name, "binance/a", 1, position, 0, 0, 0) for name, position in positions.items())
+    entries = tuple(Entry(name, at(1), at(position), 0, 0, 0) for name, position in positions.items())
     return Round(f"{number:012d}-0.checkpoint", Index((0,), {}, {}, entries), 0)
 
 
@@ -80,38 +88,46 @@ def numbers(names: set[str]) -> list[int]:
 
 def test_of_each_security_two_not_past_done_the_oldest_past_it_and_the_newest_stay() -> None:
     rounds = [a_round(n, A=10 * n) for n in range(1, 9)]
-    assert numbers(kept(rounds, {"A": 45})) == [3, 4, 5, 7, 8]
+    assert numbers(kept(rounds, {"A": at(45)})) == [3, 4, 5, 7, 8]
     assert numbers(kept(rounds, {})) == [1, 7, 8]
-    assert numbers(kept(rounds, {"A": 1000})) == [7, 8]
+    assert numbers(kept(rounds, {"A": at(1000)})) == [7, 8]
 
 
 def test_a_file_stays_for_the_security_that_needs_it_longest() -> None:
     rounds = [a_round(n, A=10 * n, B=10 * n) for n in range(1, 9)]
-    assert numbers(kept(rounds, {"A": 1000, "B": 25})) == [1, 2, 3, 7, 8]
+    assert numbers(kept(rounds, {"A": at(1000), "B": at(25)})) == [1, 2, 3, 7, 8]
 
 
 @pytest.mark.parametrize(
     ("positions", "done", "begins"),
-    [([], 50, 3), ([10], 50, 3), ([10, 20], 15, 3), ([10, 20, 30], 29, 10), ([10, 20, 30], 30, 20)],
+    [
+        ([], at(50), at(3)),
+        ([at(10)], at(50), at(3)),
+        ([at(10), at(20)], at(15), at(3)),
+        ([at(10), at(20), at(30)], at(29), at(10)),
+        ([at(10), at(20), at(30)], at(30), at(20)),
+        ([at(10, 5), at(20, 5), at(20, 9)], at(40, 8), at(10, 5)),
+        ([at(10, 5), at(20, 5), at(20, 9)], at(40), at(3)),
+    ],
 )
 def test_a_security_reads_from_the_older_of_its_two_newest_entries_not_past_done(
-    positions: list[int], done: int, begins: int
+    positions: list[Marks], done: Marks, begins: Marks
 ) -> None:
-    assert begins_to_read(positions, 3, done) == begins
+    assert begins_to_read(positions, at(3), done) == begins
 
 
 def test_a_folder_gives_the_newest_state_not_past_done(tmp_path: Path) -> None:
     rounds = Rounds(tmp_path, 0, BUCKETS)
     for position in (10, 20, 30):
-        rounds.write(packed(state(NAME, position), read=position), {NAME: 20})
+        rounds.write(packed(state(NAME, position), read=position), {NAME: at(20)})
     again = Rounds(tmp_path, 0, BUCKETS)
-    found = again.state(NAME, 25)
+    found = again.state(NAME, at(25))
     assert found is not None
-    assert found["position"] == 20
-    assert again.state(NAME, 5) is None
-    assert again.done() == {NAME: 5}
+    assert found["positions"] == at(20)
+    assert again.state(NAME, at(5)) is None
+    assert again.done() == {NAME: at(5)}
     assert again.searched("binance/a", BUCKETS) == 30
-    assert again.securities()[NAME].position == 30
+    assert again.securities()[NAME].positions == at(30)
 
 
 def test_a_folder_says_what_it_will_never_read_again(tmp_path: Path) -> None:
@@ -121,9 +137,9 @@ def test_a_folder_says_what_it_will_never_read_again(tmp_path: Path) -> None:
     assert rounds.needed("binance/a", [mine, free], {}) == {mine: 0, free: 0}
     for position in (10, 20, 30):
         rounds.write(packed(state(NAME, position), read=position + 5), {})
-    assert rounds.needed("binance/a", [mine, free], {NAME: 2}) == {mine: 3, free: 25}
-    assert rounds.needed("binance/a", [mine, free], {NAME: 30}) == {mine: 20, free: 25}
-    assert rounds.needed("coinbase/a", [mine], {NAME: 30}) == {mine: 25}
+    assert rounds.needed("binance/a", [mine, free], {NAME: at(2)}) == {mine: 3, free: 25}
+    assert rounds.needed("binance/a", [mine, free], {NAME: at(30)}) == {mine: 20, free: 25}
+    assert rounds.needed("coinbase/a", [mine], {NAME: at(30)}) == {mine: 25}
 
 
 def test_a_damaged_file_is_left_alone_and_the_one_before_is_taken(tmp_path: Path) -> None:
@@ -135,9 +151,9 @@ def test_a_damaged_file_is_left_alone_and_the_one_before_is_taken(tmp_path: Path
     data[-1] ^= 1
     newest.write_bytes(data)
     again = Rounds(tmp_path, 0, BUCKETS)
-    found = again.state(NAME, 99)
+    found = again.state(NAME, at(99))
     assert found is not None
-    assert found["position"] == 10
+    assert found["positions"] == at(10)
     newest.write_bytes(b"OBC1 and nothing more")
     assert Rounds(tmp_path, 0, BUCKETS).unreadable == [newest.name]
 
@@ -177,13 +193,13 @@ def test_rounds_that_were_removed_under_a_running_worker_no_longer_count(tmp_pat
     folder = tmp_path / "checkpoints"
     rounds = Rounds(folder, 0, BUCKETS)
     for position in (10, 20, 30):
-        rounds.write(packed(state(NAME, position)), {NAME: 100})
+        rounds.write(packed(state(NAME, position)), {NAME: at(100)})
     bucket = bucket_of(NAME)
-    assert rounds.needed("binance/a", [bucket], {NAME: 100})[bucket] == 20
+    assert rounds.needed("binance/a", [bucket], {NAME: at(100)})[bucket] == 20
     shutil.rmtree(folder)
-    rounds.write(packed(state(NAME, 40)), {NAME: 100})
+    rounds.write(packed(state(NAME, 40)), {NAME: at(100)})
     assert len(rounds.rounds) == 1
-    assert rounds.needed("binance/a", [bucket], {NAME: 100})[bucket] == 0
-    found = rounds.state(NAME, 100)
+    assert rounds.needed("binance/a", [bucket], {NAME: at(100)})[bucket] == 0
+    found = rounds.state(NAME, at(100))
     assert found is not None
-    assert found["position"] == 40
+    assert found["positions"] == at(40)

@@ -75,11 +75,11 @@ def test_a_bucket_taken_back_says_the_rest_again_and_the_others_say_nothing_twic
     first = [m for group in groups[:half] for output in made.feed(group) for m in output.messages]
     checkpoint = copied(made).securities[NAME].dump()
     second = [m for group in groups[half:] for output in made.feed(group) for m in output.messages]
-    made.restore([Saved(NAME, "binance/a", 0, checkpoint)])
+    made.restore([Saved(NAME, {}, checkpoint)])
     begun = made.begin(bucket_of(NAME), 7)
     assert [type(m) for output in begun for m in output.messages] == [Begin]
     position = made.cursor("binance/a", 10**18)
-    assert position == checkpoint["position"]
+    assert position == checkpoint["positions"]["binance/a"]
     repeated: list[RunMessage] = [m for output in begun for m in output.messages]
     for group in groups:
         if group.next_position > position:
@@ -94,9 +94,9 @@ def test_a_bucket_taken_back_says_the_rest_again_and_the_others_say_nothing_twic
 def test_a_security_without_checkpoint_starts_where_it_was_named() -> None:
     made, said = play(two())
     born = made.securities[NAME].born
-    made.restore([Saved(NAME, "binance/a", born, None)])
+    made.restore([Saved(NAME, born, None)])
     assert made.begin(bucket_of(NAME), 9)[0].messages == []
-    assert made.cursor("binance/a", 10**18) == born
+    assert {"binance/a": made.cursor("binance/a", 10**18)} == born
     again = [m for group in unpacked(two()) for output in made.feed(group) for m in output.messages]
     assert stored(again) == {key: value for key, value in stored(said).items() if key[0] == NAME}
     begin = again[0]

@@ -9,7 +9,8 @@ import pytest
 from book.joined import WISH_TICKS
 from book.live import answer
 from book.outlet import Outlet
-from book.security import CONFIRM_TICKS, Recipe
+from book.presence import CONFIRM_TICKS
+from book.security import Recipe
 from journal.group import Kind
 from journal.payload import Connection, pack
 from tests.journaled import Journal, instrument_body
@@ -97,10 +98,10 @@ def test_a_mark_waits_for_what_is_kept() -> None:
 
 
 def test_a_mark_once_told_is_not_taken_back() -> None:
-    outlet = Outlet(NAME, "binance/a", 5)
+    outlet = Outlet(NAME, {"binance/a": 5})
     for low, marks in ((9, 9), (7, 9), (11, 11)):
         outlet.emit(Mark)
-        assert outlet.take(low)[-1].marks == {"binance/a": marks}
+        assert outlet.take({"binance/a": low})[-1].marks == {"binance/a": marks}
 
 
 def test_missing_ids_are_an_open_hole_that_the_next_chain_closes() -> None:

@@ -3,23 +3,32 @@
 import json
 from collections.abc import Sequence
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from book import sync as sync_module
-from book.sync import BUFFERED_NS, RIVAL_NS, Connections, FeedSync, Outcome, State, Sync, Update
+from book.source import Connections, Source
+from book.sync import BUFFERED_NS, RIVAL_NS, FeedSync, Outcome, State, Sync, Update
 from tests import captures
 from wire.names import position_at
 
 S = 1_000_000_000
+A, B = "binance/a", "binance/b"
 
 
 def update(
-    first: int, last: int | None = None, *, connection: int = 1, recv_ns: int = 0, epoch: int = 1
+    first: int,
+    last: int | None = None,
+    *,
+    connection: int = 1,
+    recv_ns: int = 0,
+    epoch: int = 1,
+    line: str = A,
 ) -> Update:
     last = first if last is None else last
-    return Update(first, last, position_at(epoch, first), 0, recv_ns, connection, b"")
+    return Update(first, last, position_at(epoch, first), 0, recv_ns, connection, b"", line)
 
 
 def based(snapshot_id: int, *updates: Update) -> Sync:
@@ -122,9 +131,9 @@ def test_the_cause_of_a_gap_is_told_by_connections_and_epochs(
 ) -> None:
     sync = based(10, update(11))
     if closed is not None:
-        sync.closed(1, closed, 0)
+        sync.closed(A, 1, closed, 0)
     if cause == "own_restart":
-        sync.new_epoch(0)
+        sync.new_epoch(A, 2, 0)
     gap = sync.offer(beyond).gap
     assert gap is not None
     assert gap.cause == cause
@@ -148,7 +157,7 @@ def test_ids_are_missing_once_the_other_connection_is_past_them() -> None:
 def test_ids_are_missing_once_the_other_connection_is_closed() -> None:
     sync = based(10, update(11))
     sync.offer(update(14, connection=2))
-    assert sync.closed(1, "rotation", 0).gap is not None
+    assert sync.closed(A, 1, "rotation", 0).gap is not None
 
 
 def test_ids_are_missing_five_seconds_after_the_first_later_one() -> None:
@@ -172,11 +181,11 @@ def test_kept_updates_are_bounded_in_number_and_age(monkeypatch: pytest.MonkeyPa
     sync = Sync()
     for n in range(21):
         sync.offer(update(10 + n, recv_ns=n * S))
-    assert (sync.kept, sync.low_position()) == (18, position_at(1, 13))
+    assert (sync.kept, sync.lows()) == (18, {A: position_at(1, 13)})
     sync.tick(5 * S + BUFFERED_NS)
-    assert sync.low_position() == position_at(1, 15)
+    assert sync.lows() == {A: position_at(1, 15)}
     sync.offer(update(12, recv_ns=30 * S))
-    assert sync.low_position() == position_at(1, 12)
+    assert sync.lows() == {A: position_at(1, 12)}
 
 
 def test_the_walks_of_another_implementation_go_the_same_way() -> None:
@@ -251,8 +260,8 @@ def test_two_connections_that_each_bring_all_give_each_id_once(
     stream = chopped(lengths)
     queues = [list(stream), list(stream)]
     sync, ready = based(10), []
-    sync.connections.brought(1, 10)
-    sync.connections.brought(2, 10)
+    sync.connections.brought(A, 1, 10)
+    sync.connections.brought(A, 2, 10)
     while any(queues):
         queue = random.choice([q for q in queues if q])  # type: ignore[attr-defined]
         outcome = sync.offer(queue.pop(0)._replace(connection=1 + (queue is queues[1])))
@@ -264,27 +273,28 @@ def test_two_connections_that_each_bring_all_give_each_id_once(
 def test_a_checkpoint_holds_all_of_it() -> None:
     sync = based(10, update(11), update(13, connection=2))
     other = Sync()
-    other.load(json.loads(json.dumps(sync.dump(), default=lambda raw: raw.decode())))
-    other._kept = [each._replace(payload=b"") for each in other._kept]
-    other.connections.reached = {int(key): value for key, value in other.connections.reached.items()}
+    other.load(msgpack.unpackb(msgpack.packb(sync.dump()), strict_map_key=False))
     assert other.dump() == sync.dump()
 
 
 def test_a_feed_without_ids_is_a_chain_for_each_connection() -> None:
     sync = FeedSync()
     assert sync.offer(update(5)) == Outcome([])
-    sync.base(position_at(1, 6), 1)
+    sync.base(position_at(1, 6), Source(A, 1, 1))
     outcome = sync.offer(update(9))
     assert ids(outcome) == [(position_at(1, 6) + 1, position_at(1, 9))]
     assert ids(sync.offer(update(10))) == [(position_at(1, 9) + 1, position_at(1, 10))]
     assert ids(sync.offer(update(11, connection=2))) == []
-    assert sync.cause(position_at(1, 12), 2) == "network"
-    sync.closed(1, "rotation")
-    assert sync.cause(position_at(1, 12), 2) == "rotation"
-    sync.base(position_at(1, 12), 2)
+    assert sync.cause(Source(A, 1, 2)) == "network"
+    sync.closed(B, 1, "of another line")
+    sync.new_epoch(B)
+    assert sync.state is State.LIVE
+    sync.closed(A, 1, "rotation")
+    assert sync.cause(Source(A, 1, 2)) == "rotation"
+    sync.base(position_at(1, 12), Source(A, 1, 2))
     assert ids(sync.offer(update(13))) == []
     assert ids(sync.offer(update(14, connection=2))) == [(position_at(1, 12) + 1, position_at(1, 14))]
-    assert sync.cause(position_at(2, 3), 1) == "own_restart"
+    assert sync.cause(Source(A, 2, 1)) == "own_restart"
 
 
 @pytest.mark.parametrize(
@@ -299,11 +309,36 @@ def test_a_hole_between_connections_has_the_cause_for_which_the_first_one_ended(
     reason: str, cause: str
 ) -> None:
     connections = Connections()
-    connections.brought(1, 5)
-    connections.closed(1, reason)
-    after = Update(7, 7, 9, 0, 0, 2, b"")
-    assert connections.cause((0, 1), after) == cause
+    connections.brought(A, 1, 5)
+    connections.closed(A, 1, reason)
+    assert connections.cause(Source(A, 0, 1), Source(A, 0, 2)) == cause
+    assert connections.cause(Source(A, 0, 1), Source(B, 0, 2)) == cause
     feed = FeedSync()
-    feed.base(3, 1)
-    feed.closed(1, reason)
-    assert feed.cause(9, 2) == cause
+    feed.base(3, Source(A, 0, 1))
+    feed.closed(A, 1, reason)
+    assert feed.cause(Source(A, 0, 2)) == cause
+
+
+def test_ids_of_a_line_that_is_behind_are_waited_for_and_those_of_one_that_passed_them_are_not() -> None:
+    sync = based(10, update(11), update(11, line=B))
+    assert sync.offer(update(14)) == Outcome([])
+    assert sync.lows() == {A: position_at(1, 14)}
+    assert ids(sync.offer(update(12, 13, line=B))) == [(12, 13), (14, 14)]
+    sync.offer(update(17, line=B))
+    assert sync.offer(update(17)).gap is not None
+
+
+def test_ids_that_a_line_which_started_again_cannot_bring_are_not_waited_for() -> None:
+    sync = based(10, update(11), update(11, line=B))
+    assert sync.offer(update(14)) == Outcome([])
+    gap = sync.new_epoch(B, 2, 0).gap
+    assert gap is not None
+    assert gap.cause == "venue"
+
+
+def test_what_a_second_line_repeats_is_dropped_at_once_and_counted() -> None:
+    sync = based(10, update(11), update(12, 13))
+    assert sync.repeats([11, 13], [4, 4], B)
+    assert not sync.repeats([13, 14], [4, 4], B)
+    assert sync.old == 2
+    assert sync.offer(update(16)) == Outcome([])  # (the second line may still bring what is missing)

@@ -138,5 +138,5 @@ def test_a_rule_follows_a_run_exactly_where_it_follows_each(spans: list[tuple[in
     columns = ([u.first_id for u in updates], [u.last_id for u in updates], [u.connection for u in updates])
     follow = all(one_by_one.next_in_line(update) for update in updates)
     before = at_once.dump()
-    assert at_once.follow(*columns, updates[-1].position) == follow
+    assert at_once.follow(*columns, "", updates[-1].position) == follow
     assert at_once.dump() == (one_by_one.dump() if follow else before)

@@ -63,8 +63,8 @@ class Recorder:
         security = self.maintainer.securities.get(self.security)
         if security is not None and self.groups % self.checkpoint_every == 0:
             state = msgpack.unpackb(msgpack.packb(security.dump()), strict_map_key=False)
-            saved = Saved(self.security, security.outlet.line, security.born, state)
-            self.saved.append((security.position, saved))
+            saved = Saved(self.security, security.born, state)
+            self.saved.append((security.positions[group.line], saved))
 
     def restart(self, groups: list[Group]) -> None:
         """Lose everything but the checkpoints not past done, and read the journal again from there."""

@@ -38,7 +38,7 @@ def by_bucket(written: list[Row]) -> list[Row]:
 
 def recorded(written: list[Row], first: int, kind: Kind) -> list[Record]:
     ordered = enumerate(by_bucket(written))
-    return [Record(first + i, kind, ns, name, conn, data) for i, (ns, name, conn, data) in ordered]
+    return [Record(first + i, kind, ns, name, conn, data, LINE) for i, (ns, name, conn, data) in ordered]
 
 
 @UNHURRIED

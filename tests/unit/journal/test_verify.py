@@ -106,7 +106,9 @@ def test_another_lines_segment_or_group_is_bad(tmp_path: Path) -> None:
     segment(tmp_path, FIRST, OPENING)
     path = segment(tmp_path, FIRST + 1, line="coinbase/a")
     assert found(tmp_path) == (path.name, 24, "the header names line coinbase/a, not binance/a")
-    path = segment(tmp_path, FIRST + 1, pack_group("coinbase/a", Kind.FRAME, FIRST + 1, CLOCK_NS, [frame("a")]))
+    path = segment(
+        tmp_path, FIRST + 1, pack_group("coinbase/a", Kind.FRAME, FIRST + 1, CLOCK_NS, [frame("a")])
+    )
     assert found(tmp_path)[:2] == (path.name, SEGMENT_HEADER_BYTES)
 
 

@@ -58,7 +58,7 @@ class Market:
         self._levels: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._orders: list[tuple[int, int, int, bytes]] = []
         windows = Windows(WINDOW_NS, images_s, (Policy(every_ms=every_ms),))
-        self.outlet = Outlet(security, LINE, 1)
+        self.outlet = Outlet(security, {LINE: 1})
         self.feed = BookFeed(self.outlet, windows, kind, lambda update: update)
         self.feed.recording.feed = self.feed.book.mode(0)
         self.tape = TradeFeed(self.outlet, windows)
@@ -100,7 +100,7 @@ class Market:
         last_id = first_id + (self.random.randint(0, 3) if self.kind == "l2" else 0)
         decoded = self._depth(first_id, last_id) if self.kind == "l2" else self._order_event(first_id)
         stopped = self.feed.take(
-            [Update(first_id, last_id, 1, self.time_ns, self.time_ns + 5, 1, b"", decoded)]
+            [Update(first_id, last_id, 1, self.time_ns, self.time_ns + 5, 1, b"", LINE, decoded)]
         )
         assert stopped is None, "the market is wrong"
         self.next_id = last_id + 1
@@ -127,7 +127,7 @@ class Market:
         core = Conditioner(window_ns=WINDOW_NS, reply_to="a", token=1, lines=frozenset([LINE]))
         core.synced(Synced(LINE, 1 << 60))
         made = []
-        for message in self.outlet.take(2):
+        for message in self.outlet.take({LINE: 2}):
             core.take([message], 0)
             for document in list(core.outbox.due()):
                 made.append(document)

@@ -159,7 +159,7 @@ def test_the_changes_of_an_l3_security_are_folded_from_its_orders(
 def seamed() -> tuple[str, list[Document]]:
     """Return a security of a feed without ids that was recorded over two connections."""
     security = fresh("coinbase")
-    outlet = Outlet(security, "coinbase/a", 1)
+    outlet = Outlet(security, {"coinbase/a": 1})
     outlet.start(1)
     outlet.emit(Begin, book="l2", has_ids=False, windows={})
     feed = BookFeed(outlet, Windows(WINDOW_NS, 60, (Policy(),)), "l2", lambda update: update)
@@ -174,12 +174,14 @@ def seamed() -> tuple[str, list[Document]]:
         for number in range(1, 6):
             position, time_ns = first + 3 * number, T0 + (100 * connection + number) * S
             moved = DepthUpdate("X", None, None, time_ns, [("9.00", str(number))], [])
-            feed.take([Update(position, position, position, time_ns, time_ns, connection, b"", moved)])
+            feed.take(
+                [Update(position, position, position, time_ns, time_ns, connection, b"", "coinbase/a", moved)]
+            )
     feed.finish()
     core = Conditioner(window_ns=WINDOW_NS, reply_to="a", token=1, lines=frozenset(["coinbase/a"]))
     core.synced(Synced("coinbase/a", 1 << 60))
     documents = []
-    for message in outlet.take(2):
+    for message in outlet.take({"coinbase/a": 2}):
         core.take([message], 0)
         for document in list(core.outbox.due()):
             documents.append(document)
