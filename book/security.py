@@ -21,6 +21,7 @@ import msgspec
 
 from book import reading
 from book.bookfeed import BookFeed, Stopped, Windows
+from book.cause import ended_for_disk
 from book.joined import Joined
 from book.outlet import Outlet
 from book.scales import Refused, Scales
@@ -179,6 +180,8 @@ class Security:
         if self.state == "removed" or connection.what != "closed":
             return
         self._joined.closed(record, connection.reason)
+        if ended_for_disk(connection.reason):
+            self.trades.broken("disk")
 
     def epoch(self, record: Record) -> None:
         """Work off the start of another epoch."""

@@ -29,6 +29,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from book.cause import cause_of, ended_for_disk
 from venue.api import DepthUpdate, OrderEvent
 from wire.names import POSITION_BITS, epoch_of
 
@@ -74,13 +75,6 @@ class Outcome(NamedTuple):
 NOTHING = Outcome([])
 
 
-def _cause_of(reason: str) -> str:
-    """Say which of the ledger's causes a connection that ended for *reason* is."""
-    if "rotat" in reason:
-        return "rotation"
-    return "disk" if reason.startswith("disk") else "network"
-
-
 def _ids(update: Update) -> tuple[int, int]:
     return update.first_id, update.last_id
 
@@ -113,17 +107,22 @@ class Connections:
             self.ended = {connection: reason}
 
     def new_epoch(self) -> None:
-        """Forget all: connections count within an epoch."""
-        self.reached, self.ended = {}, {}
+        """Forget all: connections count within an epoch.
+
+        But one that ended for the disk, with none after it, is why what comes next is missing, however often
+        the line starts again before there is room.
+        """
+        paused = {} if self.reached else {n: r for n, r in self.ended.items() if ended_for_disk(r)}
+        self.reached, self.ended = {}, paused
 
     def cause(self, before: tuple[int, int], after: Update) -> str:
         """Say why ids are missing between the (epoch, connection) *before* and the update *after*."""
         epoch, connection = before
         if epoch != epoch_of(after.position):
-            return "own_restart"
+            return "disk" if ended_for_disk(self.ended.get(connection, "")) else "own_restart"
         if connection == after.connection:
             return "venue"
-        return _cause_of(self.ended.get(connection, ""))
+        return cause_of(self.ended.get(connection, ""))
 
 
 class Sync:
@@ -348,10 +347,10 @@ class FeedSync:
     def cause(self, position: int, connection: int) -> str:
         """Say why the chain before the snapshot at *position* of *connection* ended."""
         if self._source[0] != epoch_of(position):
-            return "own_restart"
+            return "disk" if ended_for_disk(self._reason) else "own_restart"
         if self._source[1] == connection:
             return "venue"
-        return _cause_of(self._reason)
+        return cause_of(self._reason)
 
     def base(self, position: int, connection: int) -> None:
         """Go on from the snapshot at *position* of *connection*."""

@@ -307,3 +307,24 @@ def test_a_hole_between_connections_has_the_cause_for_which_the_first_one_ended(
     feed.base(3, 1)
     feed.closed(1, reason)
     assert feed.cause(9, 2) == cause
+
+
+@pytest.mark.parametrize(("reason", "cause"), [("disk refuses a write", "disk"), ("stopped", "own_restart")])
+def test_a_pause_for_the_disk_is_the_cause_though_the_line_started_again_meanwhile(
+    reason: str, cause: str
+) -> None:
+    connections = Connections()
+    connections.brought(1, 5)
+    connections.closed(1, reason)
+    for _ in range(2):
+        connections.new_epoch()
+    connections.brought(1, 9)
+    after = Update(9, 9, position_at(3, 4), 0, 0, 1, b"")
+    assert connections.cause((0, 1), after) == cause
+    feed = FeedSync()
+    feed.base(3, 1)
+    feed.closed(1, reason)
+    feed.new_epoch()
+    assert feed.cause(position_at(2, 4), 1) == cause
+    connections.new_epoch()  # killed while it was recording
+    assert connections.cause((0, 1), after) == "own_restart"
