@@ -48,6 +48,10 @@ SOON_DAYS = 2.0
 """A weekend: so long before the reserve is reached the log says so."""
 
 
+class NotKept(Exception):
+    """The disk did not take a new desired state: the one before is in force."""
+
+
 class DesiredFile:
     """The desired state on disk, replaced in one step so that a crash leaves the old or the new."""
 
@@ -73,8 +77,14 @@ class DesiredFile:
         """Keep *desired* through a power loss.
 
         Raises:
-            OSError: the disk refuses; the old state is still there.
+            NotKept: the disk refuses; the old state is still there.
         """
+        try:
+            self._write(desired)
+        except OSError as error:
+            raise NotKept(f"nothing was changed, the disk of DATA_DIR refuses it: {error}") from error
+
+    def _write(self, desired: Desired) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_suffix(".new")
         with aside.open("wb") as file:
@@ -186,7 +196,15 @@ class Control:
                 caller, *parts = self._people.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._do(self._desk.request(caller, parts[-1] if parts else b"", self._now()))
+            self._request(caller, parts[-1] if parts else b"")
+
+    def _request(self, caller: bytes, data: bytes) -> None:
+        before = self._desk.desired
+        try:
+            self._do(self._desk.request(caller, data, self._now()))
+        except NotKept as error:
+            log.error('event=not_kept reason="%s"', error)
+            self._do(self._desk.not_kept(before, caller, data, str(error)))
 
     def _hear_processes(self) -> None:
         for _ in range(_MESSAGES_A_TURN):
@@ -200,11 +218,18 @@ class Control:
                 continue
             match message:
                 case Beat():
-                    self._do(self._desk.beat(message, self._now()))
+                    self._beat(message)
                 case Reply():
                     self._do(self._desk.reply(message))
                 case _:
                     log.warning("event=bad_message from=%r reason=unexpected", parts[0])
+
+    def _beat(self, beat: Beat) -> None:
+        before = self._desk.desired
+        try:
+            self._do(self._desk.beat(beat, self._now()))
+        except NotKept:
+            self._desk.desired = before  # what the beat asks for is asked for again by the next one
 
     # --- doing -------------------------------------------------------------------------------
 

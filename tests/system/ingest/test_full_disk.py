@@ -1,11 +1,8 @@
 """A line on a disk that fills: it ends what it records, says so, and goes on by itself when there is room."""
 
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,32 +13,14 @@ from journal.group import Kind
 from journal.payload import Connection, Epoch
 from journal.verify import verify
 from tests.simulator.process import Simulator, running
+from tests.small_disk import MB, fill, small_disk
 from tests.system.ingest.line import Line, wanted
 
 pytestmark = pytest.mark.system
 
 BTC, ETH = "binance:BTCUSDT", "binance:ETHUSDT"
-MB = 1_000_000
-DISK_MB = 24
+DISK_BYTES = 24 * MB
 RESERVE = 8 * MB
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Mount a file system of ``DISK_MB`` in *folder*; skip the test where that is not permitted."""
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB * MB // 4096 * 4096}", "tmpfs", str(folder)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +31,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk") as folder:
+    with small_disk(tmp_path / "disk", DISK_BYTES) as folder:
         yield folder
 
 
@@ -65,18 +44,6 @@ def line(disk: Path, simulator: Simulator, tmp_path: Path) -> Iterator[Line]:
     made.until("updates", lambda: len(made.frames(BTC)) >= 20)
     yield made
     made.close()
-
-
-def fill(folder: Path, leave_bytes: int) -> Path:
-    """Leave at most *leave_bytes* free: 0 takes even what is freed while it is written."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        while (free := shutil.disk_usage(folder).free) > leave_bytes:
-            try:
-                file.write(bytes(min(free - leave_bytes, MB)))
-            except OSError:
-                break
-    return filler
 
 
 def closings(line: Line) -> list[str]:
