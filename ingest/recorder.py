@@ -174,7 +174,6 @@ class Recorder:
             if self._writer.broken:
                 raise
             self._refused = True
-            self._rows, self._bytes = [], 0
             self._on_refused(str(error))
             return False
         self._publisher.send(data, zmq.NOBLOCK)

@@ -169,8 +169,8 @@ def test_after_a_refusal_nothing_is_recorded_before_the_ends_and_changes_that_ar
         recorder.frames([(3, BTC, 1, b"a small one would fit")])
         recorder.record(Kind.CONNECTION, "", 1, end_of(1), 4)
         recorder.record(Kind.TICK, "", 0, None, 5)
-        recorder.record(Kind.CONNECTION, "", 2, end_of(2), 6)
         assert not recorder.settle()
+    recorder.record(Kind.CONNECTION, "", 2, end_of(2), 6)  # there is room again, but something comes before it
     assert recorder.settle()
     recorder.frames([(7, BTC, 3, b"after")])
     recorder.flush()
@@ -184,6 +184,7 @@ def test_after_a_refusal_nothing_is_recorded_before_the_ends_and_changes_that_ar
         Kind.FRAME,
     ]
     assert [g.records()[0].payload for g in published if g.kind is Kind.FRAME] == [b"before", b"after"]
+    assert [g.records()[0].connection for g in published if g.kind is Kind.CONNECTION] == [1, 2]
     assert [g.first for g in published[1:]] == [g.next_position for g in published[:-1]]
 
 
