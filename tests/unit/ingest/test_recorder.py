@@ -170,7 +170,7 @@ def test_after_a_refusal_nothing_is_recorded_before_the_ends_and_changes_that_ar
         recorder.record(Kind.CONNECTION, "", 1, end_of(1), 4)
         recorder.record(Kind.TICK, "", 0, None, 5)
         assert not recorder.settle()
-    recorder.record(Kind.CONNECTION, "", 2, end_of(2), 6)  # there is room again, but something comes before it
+    recorder.record(Kind.CONNECTION, "", 2, end_of(2), 6)  # there is room again; it comes last
     assert recorder.settle()
     recorder.frames([(7, BTC, 3, b"after")])
     recorder.flush()
