@@ -56,8 +56,10 @@ class Connections:
 
     def new_epoch(self, line: str, epoch: int) -> None:
         """Note that *line* started again."""
-        self._reached.pop(line, None)
-        self._ended.pop(line, None)
+        # One that ended for the disk, with none after it, is why what comes next is missing, however often
+        # the line starts again before there is room.
+        if self._reached.pop(line, None) or not ended_for_disk(self._ended.get(line, (0, ""))[1]):
+            self._ended.pop(line, None)
         self._expected.discard(line)
         self._epochs[line] = epoch
 
@@ -72,10 +74,12 @@ class Connections:
         if before == after:
             return "venue"
         epoch = after.epoch if before.line == after.line else self._epochs.get(before.line, before.epoch)
-        if epoch != before.epoch:
-            return "own_restart"
         connection, reason = self._ended.get(before.line, (0, ""))
-        return cause_of(reason) if connection == before.connection else "network"
+        if connection != before.connection:
+            reason = ""
+        if epoch != before.epoch:
+            return "disk" if ended_for_disk(reason) else "own_restart"
+        return cause_of(reason)
 
     def dump(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
@@ -93,8 +97,13 @@ class Connections:
         self._ended = {line: (connection, reason) for line, (connection, reason) in state["ended"].items()}
 
 
+def ended_for_disk(reason: str) -> bool:
+    """Say whether a connection that ended for *reason* was closed because the disk had no room."""
+    return reason.startswith("disk")
+
+
 def cause_of(reason: str) -> str:
     """Say which of the ledger's causes a connection that ended for *reason* is."""
     if "rotat" in reason:
         return "rotation"
-    return "disk" if reason.startswith("disk") else "network"
+    return "disk" if ended_for_disk(reason) else "network"

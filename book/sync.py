@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from book.outlet import earliest
-from book.source import Connections, Source, cause_of
+from book.source import Connections, Source, cause_of, ended_for_disk
 from venue.api import DepthUpdate, OrderEvent
 from wire.messages import Marks
 from wire.names import POSITION_BITS, epoch_of
@@ -332,7 +332,7 @@ class FeedSync:
     def cause(self, source: Source) -> str:
         """Say why the chain before a snapshot of *source* ended."""
         if self._source.epoch != source.epoch:
-            return "own_restart"
+            return "disk" if ended_for_disk(self._reason) else "own_restart"
         if self._source == source:
             return "venue"
         return cause_of(self._reason)

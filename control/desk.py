@@ -134,6 +134,15 @@ class Desk:
             code = error.code if isinstance(error, BadCall) else "bad_argument"
             return [Answer(caller, failed(call.id, code, str(error)))]
 
+    def not_kept(self, before: Desired, caller: bytes, data: bytes, why: str) -> list[Effect]:
+        """Go back to *before*: the disk did not take what this request of *caller* made of it."""
+        self.desired = before
+        call = parse(data)
+        for number, pending in list(self._pending.items()):
+            if (pending.caller, pending.call) == (caller, call):
+                del self._pending[number]
+        return [Answer(caller, failed(call.id, "refused", why))]
+
     def beat(self, beat: Beat, now: Now) -> list[Effect]:
         """Take note of a process's beat, and answer whom it concerns."""
         self.board.hear(beat, now.s)

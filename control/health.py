@@ -4,7 +4,7 @@ Read from the health of a beat, where it is there:
 
 process    keys
 every      state lag_s rss_bytes
-ingest     securities{state reason feed since_ns}
+ingest     securities{state reason feed since_ns}, disk{reason} why nothing is recorded
 book       securities{state feed update_id time_ns lag_s lag_bytes gaps_24h (or gaps) audit_pct}
 condition  securities{state bytes_per_change, or bytes_per_order where orders are recorded}
 store      securities{state reason} of those in trouble, database{reachable behind_s error},
@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from control.growth import Growth
 from control.registry import policy_text
 from wire.messages import Beat, Desired, Wanted
 from wire.names import bucket_of, venue_of, venue_of_line
@@ -33,12 +34,7 @@ SILENCE_S = 5.0
 """A process silent for longer than this is lost: five missed beats of one second."""
 
 _NS_PER_S = 1_000_000_000
-_S_PER_DAY = 86_400
 _HEALTHY = frozenset({"live", "halted"})
-_DISK_EVERY_S = 60.0
-_DISK_SAMPLES = 360
-"""Six hours of minutes: long enough to average a compaction out, short enough to follow a change."""
-_LEAST_SPAN_S = 300.0
 
 
 STEADY_S = 20.0
@@ -95,7 +91,7 @@ class Board:
     def __init__(self, workers: Workers) -> None:
         self.workers = workers
         self._heard: dict[str, Heard] = {}
-        self._disk: list[tuple[float, int]] = []
+        self.growth = Growth()
 
     def hear(self, beat: Beat, now_s: float) -> None:
         """Take note of *beat*."""
@@ -147,12 +143,6 @@ class Board:
             default=0,
         )
 
-    def disk(self, free_bytes: int, now_s: float) -> None:
-        """Take note of the free bytes of the disk; one sample a minute is kept."""
-        if self._disk and now_s - self._disk[-1][0] < _DISK_EVERY_S:
-            return
-        self._disk = [*self._disk[-_DISK_SAMPLES + 1 :], (now_s, free_bytes)]
-
     def state(self, wanted: Wanted, now_s: float) -> str:
         """Return the state of a security, by the table above."""
         security = wanted.security
@@ -182,7 +172,9 @@ class Board:
         database = self._database(now_s)
         well = (
             all(row["state"] in _HEALTHY for row in securities)
-            and all(row["state"] not in ("lost", "starting", "restarting", "error") for row in processes)
+            and all(
+                row["state"] not in ("lost", "starting", "restarting", "error", "paused") for row in processes
+            )
             and bool(database["reachable"])
             and free > reserve
         )
@@ -190,11 +182,7 @@ class Board:
             "ok": well,
             "securities": securities,
             "processes": processes,
-            "disk": {
-                "free_bytes": free,
-                "reserve_bytes": reserve,
-                "days_left": self._days_left(free, reserve),
-            },
+            "disk": self._disk(free, reserve),
             "database": database,
         }
 
@@ -277,15 +265,15 @@ class Board:
         error = next((str(word["error"]) for word in words if word.get("error")), "")
         return {**row, "error": error} if error else row
 
-    def _days_left(self, free: int, reserve: int) -> float | None:
-        """Return the days until the reserve is reached at the rate of the last hours; None: not filling."""
-        if not self._disk:
-            return None
-        (first_s, first_free), (last_s, last_free) = self._disk[0], self._disk[-1]
-        if last_s - first_s < _LEAST_SPAN_S or last_free >= first_free:
-            return None
-        rate = (first_free - last_free) / (last_s - first_s)
-        return round(max(free - reserve, 0) / rate / _S_PER_DAY, 1)
+    def _disk(self, free: int, reserve: int) -> dict[str, Any]:
+        row = {
+            "free_bytes": free,
+            "reserve_bytes": reserve,
+            "days_left": self.growth.days_left(free, reserve),
+        }
+        words = (_map(heard.beat.health.get("disk")).get("reason") for heard in self._heard.values())
+        reason = next((str(word) for word in words if word), "")
+        return {**row, "reason": reason} if reason else row
 
     def _entry(self, process: str, security: str) -> Mapping[str, Any]:
         heard = self._heard.get(process)

@@ -10,7 +10,9 @@ ROUTER beats()         every process        beats and replies up, requests down
 import os
 import shutil
 import signal
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import zmq
@@ -18,6 +20,8 @@ import zmq
 from control import registry
 from control.auth import ZAP_ENDPOINT, Keys, derive, zap_answer
 from control.desk import Answer, Ask, Desk, Effect, Keep, Now, Say, StopAll, whole_ms
+from control.files import bytes_of
+from control.growth import EVERY_S
 from control.health import Board, Workers
 from control.protocol import MAX_MESSAGE_BYTES
 from wire.endpoints import Endpoints
@@ -39,6 +43,13 @@ _LEAVE_S = 5.0
 """How long the other processes may take to stop before control goes, where nobody supervises."""
 
 _MESSAGES_A_TURN = 100
+
+SOON_DAYS = 2.0
+"""A weekend: so long before the reserve is reached the log says so."""
+
+
+class NotKept(Exception):
+    """The disk did not take a new desired state: the one before is in force."""
 
 
 class DesiredFile:
@@ -66,8 +77,14 @@ class DesiredFile:
         """Keep *desired* through a power loss.
 
         Raises:
-            OSError: the disk refuses; the old state is still there.
+            NotKept: the disk refuses; the old state is still there.
         """
+        try:
+            self._write(desired)
+        except OSError as error:
+            raise NotKept(f"nothing was changed, the disk of DATA_DIR refuses it: {error}") from error
+
+    def _write(self, desired: Desired) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_suffix(".new")
         with aside.open("wb") as file:
@@ -110,6 +127,9 @@ class Control:
         loop.on_readable(self._processes, self._hear_processes)
         loop.every(_PUBLISH_S, self._publish)
         loop.every(_TICK_S, lambda: self._do(self._desk.tick(self._now())))
+        self._said_near = False
+        self._measure()
+        loop.every(EVERY_S, self._measure)
         self._publish()
 
     def close(self) -> None:
@@ -176,7 +196,15 @@ class Control:
                 caller, *parts = self._people.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._do(self._desk.request(caller, parts[-1] if parts else b"", self._now()))
+            self._request(caller, parts[-1] if parts else b"")
+
+    def _request(self, caller: bytes, data: bytes) -> None:
+        before = self._desk.desired
+        try:
+            self._do(self._desk.request(caller, data, self._now()))
+        except NotKept as error:
+            log.error('event=not_kept reason="%s"', error)
+            self._do(self._desk.not_kept(before, caller, data, str(error)))
 
     def _hear_processes(self) -> None:
         for _ in range(_MESSAGES_A_TURN):
@@ -190,11 +218,18 @@ class Control:
                 continue
             match message:
                 case Beat():
-                    self._do(self._desk.beat(message, self._now()))
+                    self._beat(message)
                 case Reply():
                     self._do(self._desk.reply(message))
                 case _:
                     log.warning("event=bad_message from=%r reason=unexpected", parts[0])
+
+    def _beat(self, beat: Beat) -> None:
+        before = self._desk.desired
+        try:
+            self._do(self._desk.beat(beat, self._now()))
+        except NotKept:
+            self._desk.desired = before  # what the beat asks for is asked for again by the next one
 
     # --- doing -------------------------------------------------------------------------------
 
@@ -250,9 +285,30 @@ class Control:
 
     def _now(self) -> Now:
         free = shutil.disk_usage(self._settings.data_dir).free
-        moment_s = time.monotonic()
-        self._board.disk(free, moment_s)
-        return Now(moment_s, time.time_ns(), free, self._reserve_bytes)
+        return Now(time.monotonic(), time.time_ns(), free, self._reserve_bytes)
+
+    def _measure(self) -> None:
+        """Have the files measured, in a thread: an archive of years holds many."""
+        threading.Thread(target=self._measured, name="files", daemon=True).start()
+
+    def _measured(self) -> None:
+        """Run in the thread."""
+        size_bytes = bytes_of(self._settings.data_dir, self._settings.journal_archive_dir)
+        self._loop.post(partial(self._grown, size_bytes))
+
+    def _grown(self, size_bytes: int) -> None:
+        self._board.growth.measured(size_bytes, time.monotonic())
+        now = self._now()
+        days_left = self._board.growth.days_left(now.free_bytes, now.reserve_bytes)
+        is_near = days_left is not None and days_left < SOON_DAYS
+        if is_near and not self._said_near:
+            log.warning(
+                'event=disk_fills days_left=%s reason="at this rate recording pauses then: free space where '
+                'DATA_DIR is, or lower JOURNAL_KEEP_SECONDS" free_bytes=%d',
+                days_left,
+                now.free_bytes,
+            )
+        self._said_near = is_near
 
 
 def manager_key(settings: Settings) -> str:

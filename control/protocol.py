@@ -26,7 +26,7 @@ bad_argument       an argument is missing, unknown, or of another type or range
 unknown_security   not recorded, or the venue has no such symbol
 unreachable        the process that should answer is not there
 no_answer          it did not answer in time
-refused            it answered that it cannot
+refused            it answered that it cannot, or the disk did not take the change
 """
 
 from collections.abc import Callable, Mapping

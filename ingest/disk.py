@@ -1,45 +1,90 @@
-"""How long the disk lasts, and when recording must stop so that it is not filled to the brim.
+"""When recording must stop so that the disk is not filled to the brim, and when it may go on.
 
-free space                     state
-more than the reserve          recording
-less than the reserve          paused (what is not needed has gone before)
-more than reserve and a tenth  recording again
+state   event                                                    next    what the shell does
+ROOM    less than the reserve is free, something may be dropped  SHORT   old committed segments go
+ROOM    less than the reserve is free, nothing may be dropped    PAUSED
+SHORT   the reserve is free again                                ROOM
+SHORT   it is not, and nothing is being dropped, or for 10 s     PAUSED
+any     the disk refuses a write                                 PAUSED  the connections close; their
+                                                                         records end what is recorded
+PAUSED  a tenth more than the reserve is free, the disk takes
+        what it had refused (5 s on), and space is set aside
+        again                                                    ROOM    records again
+
+The reserve is the database's to use: it and the checkpoints go on while recording is paused, and so do the
+ticks of the journal, with which windows become final and segments are needed no more.
 """
 
-from collections import deque
+from enum import StrEnum
 
-SAMPLE_NS = 60 * 1_000_000_000
-SAMPLES = 60
-"""An hour of the past tells how fast the disk fills; one minute of it is all that is needed to say so."""
+LONGEST_SHORT = 10
+"""Measurements, of one a second: an archive that takes segments slowly is not waited for longer."""
 
-DAY_S = 86_400
-_NS_PER_SECOND = 1_000_000_000
+LEAST_REFUSED = 5
+"""Measurements: a disk that has free space and takes nothing must not make us connect each second."""
+
+_MB = 1_000_000
+
+
+class State(StrEnum):
+    """Whether there is room to record."""
+
+    ROOM = "room"
+    SHORT = "short"
+    PAUSED = "paused"
 
 
 class Disk:
-    """The disk of DATA_DIR.  Times are monotonic nanoseconds."""
+    """The disk of DATA_DIR."""
 
     def __init__(self, reserve_bytes: int) -> None:
         self.reserve_bytes = reserve_bytes
         self.free_bytes = 0
-        self.low = False
-        self._samples: deque[tuple[int, int]] = deque(maxlen=SAMPLES)
+        self.state = State.ROOM
+        self.reason = ""
+        """Why nothing is recorded, and what to do; it begins with ``disk``: so the ledger knows the cause."""
+        self._short_for = 0
+        self._wait = 0
 
-    def measured(self, free_bytes: int, now: int) -> bool:
-        """Take a measurement; return whether the disk is (still) too full to record."""
+    def measured(self, free_bytes: int, *, may_drop: bool, dropping: bool) -> State:
+        """Take a measurement, made once a second.
+
+        *may_drop*: segments are known that nobody needs; *dropping*: they are still on their way.
+        """
         self.free_bytes = free_bytes
-        if not self._samples or now - self._samples[-1][0] >= SAMPLE_NS:
-            self._samples.append((now, free_bytes))
-        enough = self.reserve_bytes + self.reserve_bytes // 10 if self.low else self.reserve_bytes
-        self.low = free_bytes < enough
-        return self.low
+        if self.state is State.PAUSED:
+            self._wait -= 1
+            return self.state
+        if free_bytes >= self.reserve_bytes:
+            self.state, self._short_for = State.ROOM, 0
+        elif may_drop if self.state is State.ROOM else dropping and self._short_for < LONGEST_SHORT:
+            self.state = State.SHORT
+            self._short_for += 1
+        else:
+            self._pause(f"disk has less than its reserve of {self.reserve_bytes / _MB:.0f} MB free")
+        return self.state
 
-    def days_left(self, now: int) -> float | None:
-        """Return the days until the reserve is reached at the last hour's rate; None: never, or unknown."""
-        if not self._samples or now - self._samples[0][0] < SAMPLE_NS:
-            return None
-        then, before = self._samples[0]
-        per_s = (before - self.free_bytes) / ((now - then) / _NS_PER_SECOND)
-        if per_s <= 0:
-            return None
-        return max(0.0, (self.free_bytes - self.reserve_bytes) / per_s / DAY_S)
+    def refused(self, why: str) -> None:
+        """Take note that the disk refuses a write."""
+        if self.state is not State.PAUSED:
+            self._pause(f"disk refuses a write ({why})")
+            self._wait = LEAST_REFUSED
+
+    @property
+    def has_room(self) -> bool:
+        """Whether so much is free that recording may go on."""
+        return self.free_bytes >= self._enough and self._wait <= 0
+
+    def resume(self) -> None:
+        """Record again."""
+        self.state, self.reason = State.ROOM, ""
+
+    def _pause(self, why: str) -> None:
+        mend = (
+            f"free space where DATA_DIR is, recording resumes by itself at {self._enough / _MB:.0f} MB free"
+        )
+        self.state, self._short_for, self.reason = State.PAUSED, 0, f"{why}: {mend}"
+
+    @property
+    def _enough(self) -> int:
+        return self.reserve_bytes + self.reserve_bytes // 10

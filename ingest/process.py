@@ -5,13 +5,13 @@ websocket                  ingest.intake: the recorder, then the session (its ro
 REST thread                the recorder, then the session
 control (desired, beats)   the session
 maintainers (needed)       what may be dropped; wishes to the session
-timers                     the session 20 times a second; a tick record, the disk and the beat each second
+timers                     the session 20 times a second; a tick record, the disk (ingest.watch) and the beat
+                           each second
 
 The session's actions come back in order and are done at once: what it journals is appended before
 whatever it asks for afterwards.
 """
 
-import shutil
 import time
 from random import SystemRandom
 from typing import Any
@@ -20,7 +20,6 @@ import zmq
 
 from ingest.actions import Action, Ask, Dial, Hang, Record, Remember, Say, Send
 from ingest.connection import Connection, Lost, dial
-from ingest.disk import Disk
 from ingest.intake import Intake
 from ingest.recorder import Recorder, raising
 from ingest.rest import Fetched, Rest
@@ -28,12 +27,13 @@ from ingest.retention import Retention
 from ingest.roster import load_roster, save_roster
 from ingest.session import Session
 from ingest.setting import addresses, open_journal, subscription_of
+from ingest.watch import DiskWatch
 from journal.group import Kind
 from journal.payload import Command
 from journal.payload import Rest as RestBody
 from venue import VENUES
 from wire.endpoints import Endpoints
-from wire.messages import BadMessage, Desired, Needed, unpack
+from wire.messages import BadMessage, Desired, Needed, Wanted, unpack
 from wire.names import BUCKETS, EVERY_SECURITY, venue_of_line
 from wire.service import Beats, Loop, Refusal, log, process_name, run_process
 from wire.settings import Settings
@@ -63,7 +63,7 @@ class Ingester:
         self._archive_dir = settings.journal_archive_dir
         subscription, feed_reason = subscription_of(settings, self._venue)
         self._feed = subscription.feed
-        self._disk = Disk(settings.reserve_bytes())
+        self._unsaved: tuple[Wanted, ...] | None = None
         self._retention = Retention(line)
         self._connections: dict[int, Connection] = {}
         self._dialing: set[int] = set()
@@ -76,8 +76,8 @@ class Ingester:
             loop.socket(zmq.PUB, bind=endpoints.frames(line)),
             linger_ms=settings.publish_linger_ms,
             sync_ms=settings.journal_sync_ms,
-            has_twin=len([each for each in settings.lines() if venue_of_line(each) == venue_of_line(line)])
-            > 1,
+            has_twin=[venue_of_line(each) for each in settings.lines()].count(venue_of_line(line)) > 1,
+            on_refused=self._disk_refused,
         )
         self._rest = Rest(self._urls[1], self._venue, self._feed, self._fetched, self._crash)
         self._session = Session(
@@ -88,6 +88,9 @@ class Ingester:
             rotate_ns=settings.rotate_seconds * NS_PER_SECOND,
             feed_reason=feed_reason,
             remembered=load_roster(self._folder),
+        )
+        self._disk = DiskWatch(
+            self._folder, settings.reserve_bytes(), self._recorder, self._session, self._turn
         )
         self._intake = Intake(self._venue, self._feed, self._recorder, self._session)
         self._listen(endpoints)
@@ -184,7 +187,8 @@ class Ingester:
                     kind, action.security, action.connection, action.payload, time.time_ns()
                 )
             case Remember():
-                save_roster(self._folder, action.securities)
+                self._unsaved = action.securities
+                self._save()
             case Send():
                 self._send(action)
             case Dial():
@@ -309,21 +313,24 @@ class Ingester:
             self._named_in = self._writer.segment
             self._session.name_again()
             self._act()
-        self._watch_disk(now_ns)
+        self._save()
+        self._disk.second(now_ns, self._keep_ns, self._retention.position(), self._archive_dir)
 
-    def _watch_disk(self, now_ns: int) -> None:
-        was_low, position = self._disk.low, self._retention.position()
-        low = self._disk.measured(shutil.disk_usage(self._folder).free, time.monotonic_ns())
-        if position is not None:
-            keep_after_ns = now_ns if low else now_ns - self._keep_ns
-            self._recorder.drop_before(position, keep_after_ns, self._archive_dir)
-        if low and not was_low:
-            reason = f"disk has less than its reserve of {self._disk.reserve_bytes} bytes free"
-            log.error('event=paused reason="%s" free_bytes=%d', reason, self._disk.free_bytes)
-            self._session.pause(reason)
-        elif was_low and not low:
-            log.info("event=resumed free_bytes=%d", self._disk.free_bytes)
-            self._session.resume()
+    def _save(self) -> None:
+        """Keep which securities are recorded, where that has changed."""
+        if self._unsaved is None:
+            return
+        try:
+            save_roster(self._folder, self._unsaved)
+        except OSError as error:
+            self._disk_refused(f"the list of securities cannot be kept: {error}")
+        else:
+            self._unsaved = None
+
+    def _disk_refused(self, why: str) -> None:
+        """Record nothing from here on; the connections close when the work at hand is done."""
+        self._disk.refused(why)
+        self._loop.post(self._disk.end)
 
     def health(self) -> dict[str, Any]:
         """Return the body of a beat."""
@@ -336,11 +343,7 @@ class Ingester:
             "frames": self._recorder.frames_taken,
             "unknown_frames": self._intake.garbage,
             "journal_bytes": self._writer.size_bytes,
-            "disk": {
-                "free_bytes": self._disk.free_bytes,
-                "reserve_bytes": self._disk.reserve_bytes,
-                "days_left": self._disk.days_left(time.monotonic_ns()),
-            },
+            "disk": self._disk.health(),
         }
 
 

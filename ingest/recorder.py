@@ -4,6 +4,9 @@ Frames are gathered for the linger, or until ``GROUP_BYTES``, into one group; ev
 the open group and is a group of its own.  The disk is synced in a thread, at most each
 ``JOURNAL_SYNC_MS``, and each sync is published (``OBS1`` and Synced); what is needed no more is dropped
 or archived there too, for it may be slow.
+
+A disk that refuses a group ends the recording: until ``settle`` finds that it takes records again, frames,
+ticks and bodies are let go, and commands and the ends of connections are owed, in order.
 """
 
 import threading
@@ -21,6 +24,7 @@ from journal.writer import ArchiveRefused, DiskRefused, Writer
 from wire.log import log
 from wire.loop import Loop, Socket
 from wire.messages import Clock, Synced, pack
+from wire.names import EVERY_SECURITY
 
 SYNCED = b"OBS1"
 """In front of a Synced, where a group has ``OBG1``: subscribers choose by these."""
@@ -36,6 +40,12 @@ GROUP_BYTES = 256 * 1024
 GROUP_ROWS = 8192
 """Tiny frames do not make a group that one message cannot hold."""
 
+OWED = frozenset({Kind.COMMAND, Kind.CONNECTION})
+"""Without these a maintainer would not know what is recorded, or why it ended."""
+
+MOST_OWED = 10_000
+"""More changes than people make while they look for space; a restart says them all again."""
+
 
 class Recorder:
     """The journal of a line and its live copy."""
@@ -48,8 +58,10 @@ class Recorder:
         *,
         linger_ms: int,
         sync_ms: int,
+        on_refused: Callable[[str], None],
         has_twin: bool = False,
     ) -> None:
+        """*on_refused* is called with the reason where the disk refuses a group that it may take later."""
         self._loop = loop
         self._writer = writer
         self._publisher = publisher
@@ -60,7 +72,11 @@ class Recorder:
         self.frames_taken = 0
         self._sync_s = max(sync_ms, 1) / 1000
         self._drop: tuple[int, int, Path | None] | None = None
-        self._refused = ""
+        self._is_dropping = False
+        self._archive_refused = ""
+        self._on_refused = on_refused
+        self._refused = False
+        self._owed: list[tuple[Kind, list[Row]]] = []
         self._dirty = threading.Event()
         self._stopped = threading.Event()
         self._publisher.send(writer.opening)
@@ -73,14 +89,18 @@ class Recorder:
         """Add frames to the open group, and begin others where it is full.
 
         Raises:
-            DiskRefused: the journal did not take a group; nothing of it was published.
+            DiskRefused: the journal takes nothing any more; nothing of the group was published.
         """
+        if self._refused:
+            return
         self.frames_taken += len(rows)
         for row in rows:
             self._rows.append(row)
             self._bytes += len(row[3])
             if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
                 self.flush()
+                if self._refused:
+                    return
         if self._rows and not self._lingering:
             self._lingering = True
             self._loop.once(self._linger_s, self._lingered)
@@ -91,7 +111,7 @@ class Recorder:
         """Append one record that is no frame, after the frames before it.
 
         Raises:
-            DiskRefused: as ``frames``.
+            DiskRefused: as ``frames``, or too much is owed.
         """
         self.flush()
         data = payload.pack(content) if content is not None else b""
@@ -107,6 +127,19 @@ class Recorder:
             rows, self._rows, self._bytes = self._rows, [], 0
             self._append(Kind.FRAME, rows)
 
+    def settle(self) -> bool:
+        """Append what is owed and a tick, where the disk refused; return whether it takes records again.
+
+        Raises:
+            DiskRefused: as ``frames``.
+        """
+        if self._refused:
+            tick = (Kind.TICK, [(time.time_ns(), EVERY_SECURITY, 0, b"")])
+            owed, self._owed, self._refused = [*self._owed, tick], [], False
+            for kind, rows in owed:
+                self._append(kind, rows)
+        return not self._refused
+
     def close(self) -> None:
         """Flush, sync, say so, and let the folder go.
 
@@ -117,20 +150,44 @@ class Recorder:
         self._dirty.set()
         self._thread.join()
         self.flush()
+        self.settle()
         self._say_synced(self._writer.sync())
         self._writer.close()
 
     def drop_before(self, position: int, keep_after_ns: int, archive_dir: Path | None) -> None:
         """Drop what lies before both, after the next sync; one that the archive refuses is logged."""
         self._drop = (position, keep_after_ns, archive_dir)
+        self._dirty.set()
+
+    @property
+    def dropping(self) -> bool:
+        """Whether what may be dropped is still on its way."""
+        return self._drop is not None or self._is_dropping
 
     def _lingered(self) -> None:
         self._lingering = False
         self.flush()
 
     def _append(self, kind: Kind, rows: list[Row]) -> None:
-        self._publisher.send(self._writer.append(kind, rows), zmq.NOBLOCK)
+        if self._refused or not self._took(kind, rows):
+            if kind in OWED:
+                self._owed.append((kind, rows))
+            if len(self._owed) > MOST_OWED:
+                raise DiskRefused(f"the journal took none of the last {MOST_OWED} changes")
+
+    def _took(self, kind: Kind, rows: list[Row]) -> bool:
+        """Append and publish a group; return whether the disk took it."""
+        try:
+            data = self._writer.append(kind, rows)
+        except DiskRefused as error:
+            if self._writer.broken:
+                raise
+            self._refused = True
+            self._on_refused(str(error))
+            return False
+        self._publisher.send(data, zmq.NOBLOCK)
         self._dirty.set()
+        return True
 
     def _sync_often(self) -> None:
         """Run in the thread: sync what was appended, not more often than stated."""
@@ -145,8 +202,10 @@ class Recorder:
                 return
             self._loop.post(partial(self._say_synced, position))
             if self._drop is not None:
+                self._is_dropping = True
                 drop, self._drop = self._drop, None
                 self._drop_segments(*drop)
+                self._is_dropping = False
             self._stopped.wait(max(0.0, self._sync_s - (time.monotonic() - started)))
 
     def _drop_segments(self, position: int, keep_after_ns: int, archive_dir: Path | None) -> None:
@@ -154,11 +213,11 @@ class Recorder:
         try:
             self._writer.drop_before(position, keep_after_ns, archive_dir)
         except ArchiveRefused as error:
-            if str(error) != self._refused:
-                self._refused = str(error)
+            if str(error) != self._archive_refused:
+                self._archive_refused = str(error)
                 log.error('event=archive_refused reason="%s"', error)
         else:
-            self._refused = ""
+            self._archive_refused = ""
 
     def _say_clock(self) -> None:
         clock = Clock(self._writer.line, self._writer.next_position, self._writer.clock_ns())

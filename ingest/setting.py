@@ -3,8 +3,9 @@
 import time
 from pathlib import Path
 
+from ingest.aside import Aside
 from ingest.link import Subscription
-from journal.writer import FolderInUse, Writer, WrongLine
+from journal.writer import DiskRefused, FolderInUse, Writer, WrongLine
 from venue.api import Credentials, Venue
 from wire.service import CannotRun
 from wire.settings import Settings
@@ -51,11 +52,24 @@ def subscription_of(settings: Settings, venue: Venue) -> tuple[Subscription, str
 def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:
     """Return the writer of the line's journal in *folder*, which is DATA_DIR/journal/LINE.
 
+    On a full disk it takes the space that an earlier start set aside: the line is then up, and paused.
+
     Raises:
-        CannotRun: another process has it, or it is another line's.
+        CannotRun: another process has it, it is another line's, or the disk does not take it.
     """
-    try:
-        witness = folder.parent.parent / "epochs" / folder.name
+    witness = folder.parent.parent / "epochs" / folder.name
+
+    def opened() -> Writer:
         return Writer(folder, line, segment_bytes=segment_bytes, now_ns=time.time_ns, witness=witness)
+
+    try:
+        try:
+            return opened()
+        except DiskRefused:
+            if not Aside(folder).free():
+                raise
+            return opened()
     except (FolderInUse, WrongLine) as error:
         raise CannotRun(str(error)) from error
+    except DiskRefused as error:
+        raise CannotRun(f"{error}: free space where DATA_DIR is, or mend that disk") from error

@@ -139,6 +139,11 @@ class Writer:
         return self._first
 
     @property
+    def broken(self) -> str:
+        """Why nothing will be taken any more, whatever the disk does; "" while that is not so."""
+        return self._broken
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all segments in the folder."""
         return self._offset + sum(segment.size for segment in self._closed)

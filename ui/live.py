@@ -81,10 +81,11 @@ def status(as_json: Json = False) -> None:
     show.table(answer["processes"], _PROCESS_COLUMNS, "no process")
     disk, database = answer["disk"], answer["database"]
     days = disk.get("days_left")
+    paused = f", NOT RECORDING: {disk['reason']}" if disk.get("reason") else ""
     reached = "reachable" if database["reachable"] else f"NOT REACHABLE {database.get('error', '')}".rstrip()
     sys.stdout.write(
         f"\ndisk      {show.size_text(disk['free_bytes'])} free"
-        f"{'' if days is None else f', {days} days until the reserve'}\n"
+        f"{'' if days is None else f', {days} days until the reserve'}{paused}\n"
         f"database  {reached}, behind {show.text_of('behind_s', database['behind_s'])} s\n"
         f"all well  {'yes' if answer['ok'] else 'NO'}\n"
     )

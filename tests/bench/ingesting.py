@@ -4,6 +4,7 @@ import select
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +68,7 @@ def ingest(market: Market, runs: Runs) -> float:
             writer = Writer(Path(folder) / "journal", LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
             loop, session = Loop(), _session(market)
             publisher = loop.socket(zmq.PUB, bind=f"ipc://{folder}/frames", linger_ms=0)
-            recorder = Recorder(loop, writer, publisher, linger_ms=5, sync_ms=SYNC_MS)
+            recorder = Recorder(loop, writer, publisher, linger_ms=5, sync_ms=SYNC_MS, on_refused=sys.exit)
             intake = Intake(VENUES["binance"], FEED, recorder, session)
             (Path(folder) / "stream").write_bytes(stream)
             ours, theirs = socket.socketpair()

@@ -348,6 +348,14 @@ def test_missing_trades_are_a_hole_with_both_ends_and_a_chain_of_their_own() -> 
     assert [chain[:3] for chain in of_type(said, Cut)[0].chains] == [(7, 7, None), (10, 11, None)]
 
 
+def test_trades_that_passed_while_the_disk_had_no_room_are_missing_for_that() -> None:
+    story = Story().begin().trade(0, 7)
+    ended = pack(Connection("closed", "disk has less than its reserve"))
+    story.journal.other(Kind.CONNECTION, story.at(1), payload=ended, connection=1)
+    said = story.trade(3, 10, connection=2).trade(4, 12, connection=2).said()
+    assert holes(said) == [(8, 9, "disk", "open", 1), (11, 11, "venue", "open", 1)]
+
+
 def test_one_missing_trade_is_a_hole() -> None:
     assert holes(Story().begin().trade(0, 7).trade(1, 9).said()) == [(8, 8, "venue", "open", 1)]
 

@@ -342,3 +342,24 @@ def test_what_a_second_line_repeats_is_dropped_at_once_and_counted() -> None:
     assert not sync.repeats([13, 14], [4, 4], B)
     assert sync.old == 2
     assert sync.offer(update(16)) == Outcome([])  # (the second line may still bring what is missing)
+
+
+@pytest.mark.parametrize(("reason", "cause"), [("disk refuses a write", "disk"), ("stopped", "own_restart")])
+def test_a_pause_for_the_disk_is_the_cause_though_the_line_started_again_meanwhile(
+    reason: str, cause: str
+) -> None:
+    before, after = Source(A, 0, 1), Source(A, 3, 1)
+    connections = Connections()
+    connections.brought(A, 1, 5)
+    connections.closed(A, 1, reason)
+    for epoch in (1, 2):
+        connections.new_epoch(A, epoch)
+    connections.brought(A, 1, 9)
+    assert connections.cause(before, after) == cause
+    feed = FeedSync()
+    feed.base(3, before)
+    feed.closed(A, 1, reason)
+    feed.new_epoch(A)
+    assert feed.cause(after) == cause
+    connections.new_epoch(A, 4)  # killed while it was recording
+    assert connections.cause(before, after) == "own_restart"

@@ -128,19 +128,18 @@ def test_list_says_policy_feed_and_since() -> None:
     }
 
 
-def test_days_left_follow_the_rate_of_the_last_hours() -> None:
-    made = board()
-    for minute in range(61):
-        made.disk(1_000_000 - minute * 60, minute * 60.0)  # a byte a second
-    answer = made.status(DESIRED, 3600, T_NS, free=996_400, reserve=132_400)
-    assert answer["disk"] == {"free_bytes": 996_400, "reserve_bytes": 132_400, "days_left": 10.0}
-
-
-def test_a_disk_that_does_not_fill_has_no_last_day() -> None:
-    made = board()
-    for minute in range(10):
-        made.disk(1000 + minute, minute * 60.0)
-    assert made.status(DESIRED, 600, T_NS, 1000, 0)["disk"]["days_left"] is None
+def test_status_says_how_long_the_disk_lasts_and_why_nothing_is_recorded() -> None:
+    made = board(("ingest-binance-a", {"state": "paused", "disk": {"reason": "disk is full: free space"}}))
+    made.growth.measured(0, 0.0)
+    made.growth.measured(3600, 3600.0)  # a byte a second
+    answer = made.status(DESIRED, 0, T_NS, free=996_400, reserve=132_400)
+    assert answer["disk"] == {
+        "free_bytes": 996_400,
+        "reserve_bytes": 132_400,
+        "days_left": 10.0,
+        "reason": "disk is full: free space",
+    }
+    assert not answer["ok"]
 
 
 def test_securities_go_to_the_line_of_their_venue() -> None:
@@ -157,7 +156,8 @@ bodies = anything | st.dictionaries(
 @given(
     st.sampled_from(list(WORKERS.names())),
     st.dictionaries(
-        st.sampled_from(["securities", "database", "held_elsewhere", "state", "lag_s", "rss_bytes"]), bodies
+        st.sampled_from(["securities", "database", "disk", "held_elsewhere", "state", "lag_s", "rss_bytes"]),
+        bodies,
     ),
 )
 def test_what_a_process_says_wrongly_does_not_stop_the_others(process: str, health: dict[str, Any]) -> None:

@@ -111,6 +111,21 @@ def test_the_set_survives_kill_9_and_a_difference_to_the_setting_is_said(
     assert f"recorded besides: {NEW}" in "".join(again.lines)
 
 
+def test_a_change_that_the_disk_refuses_is_answered_so_and_changes_nothing(
+    here: Installation, control: Control
+) -> None:
+    aside = here.data_dir / "control" / "desired.new"
+    aside.mkdir()  # what cannot be written to, even by root
+    with here.client() as client:
+        for command, args in (("add", {"securities": [NEW]}), ("remove", {"security": A})):
+            with pytest.raises(Failed, match="nothing was changed, the disk of DATA_DIR refuses it"):
+                client.call(command, args)
+        assert [row["security"] for row in client.call("list")] == [A]
+        aside.rmdir()
+        client.call("remove", {"security": A})
+        assert client.call("list") == []
+
+
 def test_a_change_is_published_at_once_with_a_new_version(here: Installation, control: Control) -> None:
     with Peer(here, "book-0") as peer, here.client() as client:
         first = peer.desired()

@@ -37,7 +37,9 @@ class Line:
         self.folder, self.loop = folder, Loop()
         writer = Writer(folder, LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
         publisher = self.loop.socket(zmq.PUB, bind="inproc://frames", linger_ms=0)
-        self.recorder = Recorder(self.loop, writer, publisher, linger_ms=5, sync_ms=10)
+        self.recorder = Recorder(
+            self.loop, writer, publisher, linger_ms=5, sync_ms=10, on_refused=pytest.fail
+        )
         wanted = [Wanted(BTC, (Policy(),), 1)]
         subscription = Subscription("depth", 100, None)
         self.session = Session(

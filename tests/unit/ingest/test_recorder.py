@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import zmq
 
-from ingest.recorder import GROUP_ROWS, SYNCED, Recorder
+from ingest.recorder import GROUP_ROWS, MOST_OWED, SYNCED, Recorder
 from journal.group import Kind, unpack_group
 from journal.payload import Connection
 from journal.reader import Reader
+from journal.segment import segments_in
 from journal.writer import DiskRefused, Writer
+from tests.unit.journal.building import no_file_larger_than
 from wire.loop import Loop, Socket
 from wire.messages import Synced, unpack
 
@@ -33,7 +35,10 @@ class Recording:
         self.heard.connect("inproc://frames")
         assert publisher.poll(DEADLINE_MS)  # the subscription has arrived: nothing will be missed
         publisher.recv()
-        self.recorder = Recorder(self.loop, self.writer, publisher, linger_ms=5, sync_ms=10)
+        self.refusals: list[str] = []
+        self.recorder = Recorder(
+            self.loop, self.writer, publisher, linger_ms=5, sync_ms=10, on_refused=self.refusals.append
+        )
 
     def run(self, seconds: float) -> None:
         self.loop.once(seconds, self.loop.stop)
@@ -59,6 +64,10 @@ def recording(tmp_path: Path) -> Iterator[Recording]:
     made.writer.close()
     made.heard.close(0)
     made.loop.close()
+
+
+def newest_size(folder: Path) -> int:
+    return segments_in(folder)[-1].path.stat().st_size
 
 
 def journalled(folder: Path) -> list[tuple[Kind, int, list[bytes]]]:
@@ -138,3 +147,59 @@ def test_closing_flushes_syncs_and_says_so(recording: Recording) -> None:
     last = unpack(heard[-1][len(SYNCED) :])
     assert last == Synced(LINE, recording.writer.next_position)
     assert journalled(recording.folder)[-1][2] == [b"last"]
+
+
+# --- a disk that refuses ---------------------------------------------------------------------------
+
+
+def end_of(number: int) -> Connection:
+    return Connection("closed", f"disk {number}")
+
+
+def test_after_a_refusal_nothing_is_recorded_before_the_ends_and_changes_that_are_owed(
+    recording: Recording,
+) -> None:
+    recorder, folder = recording.recorder, recording.folder
+    recorder.frames([(1, BTC, 1, b"before")])
+    recorder.flush()
+    with no_file_larger_than(newest_size(folder) + 50):
+        recorder.frames([(2, BTC, 1, b"x" * 100)])
+        recorder.flush()
+        assert len(recording.refusals) == 1
+        recorder.frames([(3, BTC, 1, b"a small one would fit")])
+        recorder.record(Kind.CONNECTION, "", 1, end_of(1), 4)
+        recorder.record(Kind.TICK, "", 0, None, 5)
+        assert not recorder.settle()
+    recorder.record(Kind.CONNECTION, "", 2, end_of(2), 6)  # there is room again; it comes last
+    assert recorder.settle()
+    recorder.frames([(7, BTC, 3, b"after")])
+    recorder.flush()
+    published = [unpack_group(data) for data in recording.groups()]
+    assert [(g.kind, g.first, [r.payload for r in g.records()]) for g in published] == journalled(folder)
+    assert [g.kind for g in published[1:]] == [
+        Kind.FRAME,
+        Kind.CONNECTION,
+        Kind.CONNECTION,
+        Kind.TICK,
+        Kind.FRAME,
+    ]
+    assert [g.records()[0].payload for g in published if g.kind is Kind.FRAME] == [b"before", b"after"]
+    assert [g.records()[0].connection for g in published if g.kind is Kind.CONNECTION] == [1, 2]
+    assert [g.first for g in published[1:]] == [g.next_position for g in published[:-1]]
+
+
+def test_frames_after_a_refused_group_of_the_same_read_are_let_go_too(recording: Recording) -> None:
+    rows = [(n, BTC, 1, b"") for n in range(GROUP_ROWS + 3)]
+    with no_file_larger_than(newest_size(recording.folder) + 50):
+        recording.recorder.frames(rows)
+    assert recording.recorder.settle()
+    recording.recorder.flush()
+    assert [kind for kind, *_ in journalled(recording.folder)] == [Kind.EPOCH, Kind.TICK]
+
+
+def test_what_is_owed_is_bounded(recording: Recording) -> None:
+    with no_file_larger_than(newest_size(recording.folder)):
+        for number in range(MOST_OWED):
+            recording.recorder.record(Kind.CONNECTION, "", number, end_of(number), 1)
+        with pytest.raises(DiskRefused, match="changes"):
+            recording.recorder.record(Kind.CONNECTION, "", MOST_OWED, end_of(MOST_OWED), 1)

@@ -1,6 +1,8 @@
 """Small builders that the journal's tests share."""
 
-from collections.abc import Callable
+import contextlib
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hypothesis import settings
@@ -57,3 +59,14 @@ def flipped(data: bytes, bit: int) -> bytes:
     """Return *data* with one bit turned over."""
     byte, mask = bit // 8, 1 << bit % 8
     return data[:byte] + bytes([data[byte] ^ mask]) + data[byte + 1 :]
+
+
+@contextlib.contextmanager
+def no_file_larger_than(limit_bytes: int) -> Iterator[None]:
+    """Let the operating system refuse every write past *limit_bytes* of a file, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,14 +1,11 @@
 """What was appended is in the journal, what was synced stays there, and one process writes it."""
 
-import contextlib
 import os
-import resource
 import select
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,21 +24,10 @@ from journal.writer import (
     Writer,
     WrongLine,
 )
-from tests.unit.journal.building import Clock, frame, open_writer
+from tests.unit.journal.building import Clock, frame, no_file_larger_than, open_writer
 from wire.names import position_at
 
 ROOT = Path(__file__).parents[3]
-
-
-@contextlib.contextmanager
-def no_file_larger_than(limit_bytes: int) -> Iterator[None]:
-    """Let the operating system refuse every write past *limit_bytes* of a file, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def texts(folder: Path, from_position: int = 0) -> list[str]:
