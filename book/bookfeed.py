@@ -9,6 +9,7 @@ a gap                              Hole, open; the chain ends
 an update that cannot be true      the same, cause ``desync``: it and what follows wait for a new snapshot
 a value that does not fit 64 bits  the same, cause ``venue``: what it brought is lost
 command ``snapshot``               Image of the book as it is
+an audit                           Audit; a wider certified range ends the entry: the next update has an Image
 
 An update whose exchange time is an hour ahead of the one before is held until it is known whether
 its clock was wrong (book.clock).
@@ -18,9 +19,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from book.clock import SILENT_TICKS
+from book.compare import Audited, Beyond
 from book.depth import Batch as DepthBatch
-from book.depth import Depth, Span, Unclear
+from book.depth import Depth, Span, Unclear, packed
 from book.holes import Ledger
 from book.orderflow import Batch as OrderBatch
 from book.orderflow import OrderFlow
@@ -29,10 +33,14 @@ from book.recording import Recording
 from book.run import Run
 from book.scales import Finer, Refused, Scales, raised
 from book.sync import Update
-from wire.messages import Marks, Policy
+from book.table import Rows
+from wire.messages import Audit, Marks, Policy, equal_pct
 
 Batch = DepthBatch | OrderBatch
 NS_PER_SECOND = 1_000_000_000
+
+MOST_DIFFERENCES = 1000
+"""Of one audit that are stored; how many there were is said."""
 
 
 class Stopped(NamedTuple):
@@ -76,6 +84,8 @@ class BookFeed:
         self.time_ns = 0
         self.refused = 0
         self.desyncs = 0
+        self.audit_pct: float | None = None
+        """What the newest audit found to be equal."""
         self.starting: int | None = None
         """The snapshot's id, while its chain waits for its first update."""
         self.in_chain = False
@@ -154,6 +164,49 @@ class BookFeed:
         self._send_image(self.recording.window_of(self._effective_ns))
         self.recording.close_entry(self.book.hash)
         return True
+
+    def audited(self, audited: Audited) -> None:
+        """Send what an audit of the book as it is came to."""
+        if self.last_id is None:
+            return
+        scales, found = audited.scales, audited.comparison
+        shown = found.differences[:MOST_DIFFERENCES]
+        self.audit_pct = equal_pct(found.equal, found.levels)
+        self._outlet.emit(
+            Audit,
+            start_ns=self.recording.window_of(self._effective_ns),
+            update_id=self.last_id,
+            time_ns=self.time_ns,
+            book=self.book.KIND,
+            price_scale=scales.price,
+            size_scale=scales.size,
+            certified=audited.certified,
+            levels=found.levels,
+            equal=found.equal,
+            misplaced=found.misplaced,
+            sides_u1=bytes(each.side for each in shown),
+            prices=packed([each.price for each in shown]),
+            ours=packed([each.ours for each in shown]),
+            theirs=packed([each.theirs for each in shown]),
+            order_ids=b"".join(each.order_id for each in shown),
+        )
+
+    def widen(self, scales: Scales, beyond: Beyond) -> None:
+        """Take the levels that a snapshot vouches for beyond the certified range; an image follows.
+
+        The image is that of the next update: there may be one of the last already, without them.
+
+        Raises:
+            Refused: the book would not fit 64 bits at *scales*; it is as it was.
+        """
+        if not isinstance(self.book, Depth):
+            return
+        self.raise_scales(scales)
+        self.recording.close_entry(self.book.hash)
+        owners = np.zeros(len(beyond.keys), dtype=np.int64)
+        self.book.levels.apply(Rows(beyond.keys, beyond.sizes, owners, 1), may_cross=True)
+        self.book.levels.certified = beyond.certified
+        self._image_wanted = True
 
     def forget(self) -> None:
         """Let the book go, its windows being cut; what was final stays final, and ids stay known."""
@@ -292,7 +345,7 @@ class BookFeed:
         recording.open(start_ns, mode, every_ms)
 
     def _send_image(self, start_ns: int) -> None:
-        if self.last_id is None:
+        if self.last_id is None or self._image_wanted:
             return
         self.book.image(self._outlet, self.last_id, self.time_ns, self._effective_ns, start_ns)
         self._image_id = self.last_id
@@ -309,6 +362,7 @@ class BookFeed:
             "effective_ns": self._effective_ns,
             "refused": self.refused,
             "desyncs": self.desyncs,
+            "audit_pct": self.audit_pct,
             "starting": self.starting,
             "in_chain": self.in_chain,
             "image_id": self._image_id,
@@ -325,6 +379,7 @@ class BookFeed:
         self.last_id, self.time_ns = state["last_id"], state["time_ns"]
         self._effective_ns = state["effective_ns"]
         self.refused, self.desyncs = state["refused"], state["desyncs"]
+        self.audit_pct = state.get("audit_pct")
         self.starting, self.in_chain = state["starting"], state["in_chain"]
         self._image_id, self._image_wanted = state["image_id"], state["image_wanted"]
         self._held = [Update(*update) for update in state["held"]]

@@ -1,8 +1,8 @@
 """What is said of a live book: the answer of ``obl book``, and the messages of the live tap.
 
 A tap message has two parts: the topic ``security|`` and a msgpack map with ``type`` image, changes, trade,
-order or gap, in the shapes of ``obl replay``: prices and sizes decimal text, times ISO 8601.  Tap
-messages are made of the run messages, and only where somebody has subscribed.
+order or gap, in the shapes of ``obl replay``, or audit, in that of ``obl audit``: prices and sizes decimal
+text, times ISO 8601.  Tap messages are made of the run messages, and only where somebody has subscribed.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from book.depth import Depth
 from book.security import Security
 from venue.api import OrderKind, Reason
 from venue.numbers import text
-from wire.messages import ABSENT, Changes, Hole, Image, Orders, RunMessage, Trades
+from wire.messages import ABSENT, Audit, Changes, Hole, Image, Orders, RunMessage, Trades, equal_pct
 from wire.names import venue_of
 from wire.times import iso
 
@@ -167,10 +167,35 @@ def _gap(message: Hole) -> Iterator[dict[str, Any]]:
     }
 
 
+def _audit(message: Audit) -> Iterator[dict[str, Any]]:
+    yield {
+        "type": "audit",
+        "time": iso(message.time_ns, venue_of(message.security)),
+        "update_id": message.update_id,
+        "levels": message.levels,
+        "equal": message.equal,
+        "pct": equal_pct(message.equal, message.levels),
+        "misplaced": message.misplaced,
+        "found": message.levels - message.equal,
+        "differences": list(_differences(message)),
+    }
+
+
+def _differences(message: Audit) -> Iterator[list[str]]:
+    columns = map(_ints, (message.prices, message.ours, message.theirs))
+    for n, (side, price, ours, theirs) in enumerate(zip(message.sides_u1, *columns, strict=True)):
+        sizes = [text(size, message.size_scale) for size in (ours, theirs)]
+        row = [("bid", "ask")[side], text(price, message.price_scale), *sizes]
+        if message.order_ids:
+            row.append(str(UUID(bytes=message.order_ids[16 * n : 16 * n + 16])))
+        yield row
+
+
 _MAKERS: dict[type, Callable[[Any], Iterator[dict[str, Any]]]] = {
     Image: _image,
     Changes: _changes,
     Trades: _trades,
     Orders: _orders,
     Hole: _gap,
+    Audit: _audit,
 }

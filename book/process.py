@@ -349,6 +349,7 @@ class BookService:
                 "lag_s": round(lag_ns / NS_PER_SECOND, 3) if behind else 0.0,
                 "lag_bytes": None if behind else 0,
                 "gaps": feed.ledger.rows + security.trades.ledger.rows,
+                "audit_pct": feed.audit_pct,
                 "venue": venue_of(name),
             }
         lag_s = max((each["lag_s"] for each in securities.values()), default=0.0)

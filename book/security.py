@@ -6,14 +6,14 @@ COMMAND remove             once no line records it (book.presence) the open wind
                            last ids and times are kept
 COMMAND policy             rules from the windows it names on
 COMMAND snapshot           an image, where the book does not come over REST (else its body makes one)
+COMMAND asked              updates are kept for the body that comes: an audit
 FRAME                      updates through book.sync to book.bookfeed; trades to book.trades
-REST depth                 the base of a new chain while one is needed; cause ``command``: an image
+REST depth                 the base of a new chain while one is needed; cause ``command``: an image; an audit
 REST instrument            scales are raised to the venue's; halts and auctions are known
 CONNECTION closed, EPOCH   what only that connection could have brought is missing
 TICK                       time passes: quiet and silent windows, what was kept too long
 
-Records come in the order into which the venue's lines were merged (book.merge).  Nothing here reads a clock:
-records are all it knows.
+Records come in the order into which book.merge put the venue's lines.  Nothing here reads a clock.
 """
 
 from collections.abc import Sequence
@@ -171,6 +171,8 @@ class Security:
                 self._rule(command.policies)
             case "snapshot" if isinstance(self.sync, FeedSync):
                 self.book.image()
+            case "asked":
+                self._joined.asked(record)
             case _:
                 pass
         self.recv_ns = record.recv_ns

@@ -1,10 +1,10 @@
-"""What of the records is worth a line of the log: every hole, and frames of which nothing can be stored."""
+"""What is worth a line of the log: holes, audits that found a difference, frames that cannot be stored."""
 
 from collections.abc import Iterable, Mapping
 
 from book.security import Security
 from wire.log import log
-from wire.messages import Hole, RunMessage
+from wire.messages import Audit, Hole, RunMessage
 
 
 class Teller:
@@ -14,7 +14,7 @@ class Teller:
         self._unusable: dict[str, int] = {}
 
     def holes(self, messages: Iterable[RunMessage]) -> None:
-        """Say the rows of the gap ledger among *messages*."""
+        """Say the rows of the gap ledger among *messages*, and the audits that found a difference."""
         for message in messages:
             if isinstance(message, Hole):
                 log.warning(
@@ -25,6 +25,14 @@ class Teller:
                     "unknown" if message.last_id is None else message.last_id,
                     message.cause,
                     message.state if message.covered == 0 else "closed",
+                )
+            elif isinstance(message, Audit) and message.equal < message.levels:
+                log.warning(
+                    "event=audit security=%s update_id=%d levels=%d differences=%d: obl audit shows them",
+                    message.security,
+                    message.update_id,
+                    message.levels,
+                    message.levels - message.equal,
                 )
 
     def unusable(self, securities: Mapping[str, Security]) -> None:

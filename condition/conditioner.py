@@ -17,12 +17,13 @@ version, unless one that covers as much was made already.
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from condition.documents import block_document, gap_document, image_document
+from condition.documents import audit_document, block_document, gap_document, image_document
 from condition.outbox import Outbox
 from condition.progress import Progress
 from condition.window import Rows, Window
 from wire.messages import (
     Answer,
+    Audit,
     Begin,
     Changes,
     Cut,
@@ -225,6 +226,9 @@ class Conditioner:
                 self._put(security, document, message.read or message.marks)
             case Hole():
                 document = gap_document(message, self._reply_to)
+                self._put(security, document, message.read or message.marks)
+            case Audit():
+                document = audit_document(message, self._reply_to)
                 self._put(security, document, message.read or message.marks)
             case Mark() | Begin():
                 pass

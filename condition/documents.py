@@ -1,13 +1,16 @@
 """The documents that the store is given (condition/FORMAT.md, part 1)."""
 
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
 from condition.codec import ImageColumns, encode_image, l2_image
 from condition.columns import ID_BYTES
 from condition.window import Block
-from wire.messages import Cut, Document, Hole, Image
+from wire.messages import Audit, Cut, Document, Hole, Image, equal_pct
+
+SIDES = ("bid", "ask")
 
 
 def block_document(cut: Cut, block: Block, reply_to: str) -> Document:
@@ -44,6 +47,37 @@ def image_document(image: Image, reply_to: str) -> Document:
     fields |= encode_image(rows, image.book)
     name = f"{image.security}|image|{image.update_id}"
     return Document("images", name, image.security, image.start_ns, 1, fields, reply_to)
+
+
+def audit_document(audit: Audit, reply_to: str) -> Document:
+    """Return what the comparison with a fresh snapshot came to."""
+    bid_low, ask_high = audit.certified
+    fields: dict[str, Any] = {
+        "update_id": audit.update_id,
+        "time": audit.time_ns,
+        "book": audit.book,
+        "levels": audit.levels,
+        "equal": audit.equal,
+        "pct": equal_pct(audit.equal, audit.levels),
+        "misplaced": audit.misplaced,
+        "found": audit.levels - audit.equal,
+        "differences": _differences(audit),
+        "certified": {"bid_low": bid_low, "ask_high": ask_high},
+        "price_scale": audit.price_scale,
+        "size_scale": audit.size_scale,
+    }
+    name = f"{audit.security}|audit|{audit.update_id}"
+    return Document("audits", name, audit.security, audit.start_ns, audit.levels, fields, reply_to)
+
+
+def _differences(audit: Audit) -> list[list[Any]]:
+    columns = (np.frombuffer(each, "<i8").tolist() for each in (audit.prices, audit.ours, audit.theirs))
+    rows: list[list[Any]] = [
+        [SIDES[side], *row] for side, row in zip(audit.sides_u1, zip(*columns, strict=True), strict=True)
+    ]
+    for n, row in enumerate(rows if audit.order_ids else ()):
+        row.append(str(UUID(bytes=audit.order_ids[ID_BYTES * n : ID_BYTES * (n + 1)])))
+    return rows
 
 
 def gap_document(hole: Hole, reply_to: str) -> Document:

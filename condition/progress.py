@@ -7,7 +7,7 @@ That content is a *hold*:
 event                               holds
 first message of a window           the window holds from here
 final cut of the window             its documents hold from there, the window no longer
-image, ledger row                   its document holds from here
+image, ledger row, audit            its document holds from here
 answer for a document               the document no longer (covered at least what is held)
 another run                         the documents still hold; the windows come again
 """

@@ -35,10 +35,11 @@ class Rest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True):
-    """A change of the set of securities, as the line obeyed it."""
+    """A change of the set of securities, as the line obeyed it; or what it is about to ask for."""
 
     what: str
-    """``add`` ``remove`` ``policy`` ``snapshot``"""
+    """``add`` ``remove`` ``policy`` ``snapshot``; ``asked``: its next ``depth`` body answers a request
+    that goes out after this record"""
     feed: str
     update_ms: int
     policies: tuple[Policy, ...]

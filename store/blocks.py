@@ -158,6 +158,11 @@ class Blocks:
         found = self._collection("gaps").find(_range(security, low_ns, min(LAST_NS, high_ns + 1)))
         return sorted(found, key=lambda row: (row["start"], row["first_id"]))
 
+    def audit_rows(self, security: str) -> list[dict[str, Any]]:
+        """Return the audits, by their update ids, which rise with time."""
+        found = self._collection("audits").find(_range(security, 0, LAST_NS))
+        return sorted(found, key=lambda row: (row["start"], row["update_id"]))
+
     def _collection(self, name: str) -> Any:
         return self._database.get_collection(name, codec_options=READING)
 

@@ -295,6 +295,10 @@ class Archive:
             rows += self.blocks.gap_rows(name, 0, LAST_NS)
         return rows
 
+    def audits(self, security: str | None = None) -> list[dict[str, Any]]:
+        """Return the comparisons with fresh snapshots, by security and time (condition/FORMAT.md)."""
+        return [row for name in self._names(security) for row in self.blocks.audit_rows(name)]
+
     def coverage(self, security: str | None = None) -> Iterator[Span]:
         """Yield what is stored without a hole, by security, feed and time."""
         for name in self._names(security):

@@ -142,6 +142,25 @@ def gap(row: Mapping[str, Any]) -> Line:
     }
 
 
+def audit(row: Mapping[str, Any]) -> Line:
+    """Return ``obl audit`` of one stored audit."""
+    price_scale, size_scale = row["price_scale"], row["size_scale"]
+    return {
+        "security": row["security"],
+        "time": iso(row["time"], venue_of(row["security"])),
+        "update_id": row["update_id"],
+        "levels": row["levels"],
+        "equal": row["equal"],
+        "pct": row["pct"],
+        "misplaced": row["misplaced"],
+        "found": row["found"],
+        "differences": [
+            [side, text(price, price_scale), text(ours, size_scale), text(theirs, size_scale), *order_id]
+            for side, price, ours, theirs, *order_id in row["differences"]
+        ],
+    }
+
+
 def coverage(span: Span) -> Line:
     """Return ``obl coverage`` of one span."""
     venue = venue_of(span.security)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from store.history import Archive
 
 _SHOWN_LEVELS = 20
+_SHOWN_DIFFERENCES = 50
 
 
 class Holes(StrEnum):
@@ -114,7 +115,32 @@ def coverage(security: Any_ = None, as_json: Json = False) -> None:
     show.json_lines(rows) if as_json else show.table(rows, columns, "nothing is stored")
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (at, replay, trades, gaps, coverage)
+def audit(security: Any_ = None, as_json: Json = False) -> None:
+    """List how the book compared with fresh snapshots; ends with 1 where the newest found a difference."""
+    from store import shapes
+
+    with _archive() as archive:
+        rows = [shapes.audit(row) for row in archive.audits(security)]
+    columns = ("security", "time", "update_id", "levels", "equal", "pct", "misplaced", "found")
+    show.json_lines(rows) if as_json else show.table(rows, columns, "nothing was audited yet")
+    newest = {row["security"]: row for row in rows}
+    bad = [row for row in newest.values() if row["found"]]
+    if bad and not as_json:
+        names = ("security", "side", "price", "ours", "theirs", "order_id")
+        found = [
+            dict(zip(names, (row["security"], *each), strict=False))
+            for row in bad
+            for each in row["differences"]
+        ]
+        show.table(found[:_SHOWN_DIFFERENCES], names, "")
+    if bad:
+        named = ", ".join(f"{row['security']} ({row['found']} of {row['levels']})" for row in bad)
+        raise BadAnswer(
+            f"the newest audit found differences: {named}; the same twice would have resynchronised"
+        )
+
+
+_COMMANDS: tuple[Callable[..., None], ...] = (at, replay, trades, gaps, coverage, audit)
 
 
 def register(app: typer.Typer) -> None:

@@ -252,6 +252,47 @@ class Hole(msgspec.Struct, frozen=True, array_like=True, tag="hole"):
     what is made of it may leave when all before is synced (empty: the marks say that)."""
 
 
+class Audit(msgspec.Struct, frozen=True, array_like=True, tag="audit"):
+    """The book after ``update_id`` compared with a fresh snapshot of the exchange, carried forward to it.
+
+    ``levels`` rows (L3: orders) were compared inside ``certified``; ``levels - equal`` differ, of which at
+    most 1,000 are named: by side (0 bid, 1 ask), best first.  A size is 0 where a book has no such row.
+    """
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    start_ns: int
+    update_id: int
+    time_ns: int
+    book: str
+    price_scale: int
+    size_scale: int
+    certified: tuple[int | None, int | None]
+    levels: int
+    equal: int
+    misplaced: int
+    """Orders (L3) in queues whose order is another one."""
+    sides_u1: bytes
+    prices: bytes
+    ours: bytes
+    theirs: bytes
+    order_ids: bytes = b""
+    read: Marks = {}
+    """Per line the reading position: no record at or past it is in this message or one before it, so that
+    what is made of it may leave when all before is synced (empty: the marks say that)."""
+
+
+def equal_pct(equal: int, levels: int) -> float:
+    """Return what percentage of *levels* is *equal*, cut to four digits: 100 only where all are.
+
+    >>> equal_pct(9_999_999, 10_000_000)
+    99.9999
+    """
+    return equal * 1_000_000 // levels / 10_000 if levels else 100.0
+
+
 class Mark(msgspec.Struct, frozen=True, array_like=True, tag="mark"):
     """Nothing to store, but the marks moved (sent each tick)."""
 
@@ -261,7 +302,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, tag="mark"):
     marks: Marks
 
 
-RunMessage = Begin | Changes | Orders | Trades | Cut | Image | Hole | Mark
+RunMessage = Begin | Changes | Orders | Trades | Cut | Image | Hole | Audit | Mark
 
 
 # --- the conditioner to the store, and back --------------------------------------------------

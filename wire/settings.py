@@ -136,7 +136,7 @@ class Settings(BaseModel):
         0, ge=0, description="0: every update; else net changes per this many ms (divides the window)."
     )
     audit_seconds: int = Field(
-        600, ge=1, description="Seconds between comparisons with a fresh REST snapshot."
+        600, ge=0, description="Seconds between comparisons of a book with a fresh REST snapshot; 0: none."
     )
     rotate_seconds: int = Field(
         82800, ge=1, description="Age at which a connection is replaced before the venue cuts it."
