@@ -10,16 +10,18 @@ answer              budget                       the question
 400, 404            as it is                     instruments: unknown symbol; snapshots: after a back-off
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import count
 from random import Random
 from typing import NamedTuple
 
-from ingest.actions import Ask, Say
+from ingest.actions import Ask, Record, Say
+from ingest.audits import Audits
 from ingest.budget import Bucket
 from ingest.listing import Finding, Listing, Question
 from ingest.security import Security
 from ingest.snapshots import DEPTHS, State
+from journal.payload import Command
 from venue.api import Venue
 
 NS_PER_SECOND = 1_000_000_000
@@ -52,7 +54,7 @@ class Answer(NamedTuple):
 class Asking:
     """Times are monotonic nanoseconds."""
 
-    def __init__(self, venue: Venue, feed: str, rng: Random, now: int) -> None:
+    def __init__(self, venue: Venue, feed: str, rng: Random, now: int, audit_ns: int = 0) -> None:
         self.listing = Listing(venue, rng, now)
         self.problem = ""
         """Why the REST interface does not answer, or ``""``."""
@@ -60,15 +62,16 @@ class Asking:
         self._feed = feed
         self._rest_base = venue.FEEDS[feed].rest_base
         self._bucket = Bucket(venue.BUDGET, now)
+        self._audits = Audits(venue, feed, audit_ns, now)
         self._room = WIDE_SHARE * venue.BUDGET.capacity
         self._asked = 0
         self._free_at: dict[str, int] = {}
         self._numbers = count(1)
         self._questions: dict[int, Question] = {}
 
-    def due(self, securities: Iterable[Security], now: int) -> list[Ask]:
-        """Return the requests to make now."""
-        asks: list[Ask] = []
+    def due(self, securities: Collection[Security], now: int) -> list[Ask | Record]:
+        """Return the requests to make now, and what the journal is to say before them."""
+        asks: list[Ask | Record] = []
         while self._asked < MOST_ASKED and (question := self.listing.due(now)) is not None:
             if not self._bucket.take(question.request.weight, now):
                 self.listing.back(question)
@@ -78,12 +81,13 @@ class Asking:
             self._questions[ask.number] = question
             self._asked += 1
             asks.append(ask)
+        self._audits.due(securities, now)
         if self._rest_base and self._asked < MOST_ASKED:
             asks += self._snapshots(securities, now)
         return asks
 
-    def _snapshots(self, securities: Iterable[Security], now: int) -> list[Ask]:
-        asks: list[Ask] = []
+    def _snapshots(self, securities: Iterable[Security], now: int) -> list[Ask | Record]:
+        asks: list[Ask | Record] = []
         waiting = [
             (s.need.asked_at, s.name, s, s.need)
             for s in securities
@@ -96,6 +100,10 @@ class Asking:
                 continue
             levels = need.levels(room=room)
             request = wide if room else self._venue.snapshot_request(security.symbol, self._feed, levels)
+            if need.says(now):
+                asks.append(self._asked_record(security))
+            if not need.was_said(now):
+                continue
             if self._asked >= MOST_ASKED or not self._bucket.take(request.weight, now):
                 break
             need.asked(levels, now)
@@ -103,6 +111,10 @@ class Asking:
             self._keep_apart(security.name, now)
             asks.append(Ask(next(self._numbers), "depth", need.cause, (security.name,), levels, request))
         return asks
+
+    def _asked_record(self, security: Security) -> Record:
+        command = Command("asked", self._feed, 0, (), security.wanted.since_ns)
+        return Record(security.name, 0, command)
 
     def _keep_apart(self, name: str, now: int) -> None:
         """Note when *name* may be asked for again, whether or not it is removed and added meanwhile."""

@@ -86,6 +86,8 @@ class Ingester:
             SystemRandom(),
             time.monotonic_ns(),
             rotate_ns=settings.rotate_seconds * NS_PER_SECOND,
+            # only the first line of a venue audits
+            audit_ns=settings.audit_seconds * NS_PER_SECOND if line.endswith("/a") else 0,
             feed_reason=feed_reason,
             remembered=load_roster(self._folder),
         )

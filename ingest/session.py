@@ -13,8 +13,8 @@ SUBSCRIBED   a break of sequence, wish, command             SUBSCRIBED   a snaps
 any          another policy is desired                      (same)       ``policy``
 any          desired no more, or begun anew (``since_ns``)  (none)       ``remove``; it is unsubscribed
 
-A security that the journal had added before a restart is not asked about first: ``add`` and its
-subscription come at once.  Which they are is kept on disk by ``Remember``.
+A security that the journal had added before a restart (``Remember``) is not asked about first: ``add`` and
+its subscription come at once.
 
 Connections are ingest.shard's, what one connection sends is ingest.link's, REST requests and their
 budget are ingest.asking's.  Times are monotonic nanoseconds.
@@ -55,6 +55,7 @@ class Session:
         now: int,
         *,
         rotate_ns: int,
+        audit_ns: int = 0,
         feed_reason: str = "",
         remembered: Sequence[Wanted] = (),
     ) -> None:
@@ -64,13 +65,12 @@ class Session:
         self._feed_reason = feed_reason
         self._rng = rng
         self._rotate_ns = rotate_ns
-        self._asking = Asking(venue, subscription.feed, rng, now)
+        self._asking = Asking(venue, subscription.feed, rng, now, audit_ns)
         self._securities: dict[str, Security] = {}
         self._by_symbol: dict[str, Security] = {}
         self._shards: list[Shard] = []
         self._links: dict[int, tuple[Link, Shard]] = {}
-        self._connections = 0
-        self._paused = ""
+        self._connections, self._paused = 0, ""
         self._out: list[Action] = []
         self._begin([self._add(wanted, now) for wanted in remembered])
 

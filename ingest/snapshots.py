@@ -8,15 +8,20 @@ IDLE     subscribed on a connection, no snapshot yet      NEEDED   cause ``subsc
 IDLE     connection closed, no other carries the chain on NEEDED   ``connection``, once subscribed again
 IDLE     update beyond the next id                        NEEDED   ``gap``
 IDLE     command, wish                                    NEEDED   ``command``, ``wish`` (paced)
+IDLE     an audit is due (ingest.audits)                  NEEDED   ``audit``, when the budget has room for it
+NEEDED   what is there suffices                           NEEDED   said in the journal
 NEEDED   first update seen and settled, or 2 s of quiet   ASKED    asked for
 ASKED    body, joins, wide                                IDLE
 ASKED    body, joins, narrow                              NEEDED   wide, when the budget has room for it
 ASKED    body, too old                                    NEEDED   after a longer wait each time
 ASKED    refused, unreadable or failed                    NEEDED   likewise
-ASKED    another reason to need one                       ASKED    judged when the body comes
+ASKED    another reason to need one                       ASKED    judged when the body comes; a command: anew
 
 Before a chain's first update is seen a body joins on trust; an update that then begins beyond its
-next id makes the need anew.  A feed that brings its own snapshot (Coinbase ``level2_batch``) has no
+next id makes the need anew.  What is there *suffices* where only a wider copy, an audit or a command asks for
+more: the line then says in its journal that it asks, long enough before for a cache to have let its copy go,
+and a maintainer whose book is live compares it with what comes (book.audit).  A feed that brings its own
+snapshot (Coinbase ``level2_batch``) has no
 ``Need`` at all: see ``DEPTHS``.
 """
 
@@ -31,6 +36,9 @@ QUIET_NS = 2 * NS_PER_SECOND
 
 WISH_GAP_NS = 10 * NS_PER_SECOND
 """Maintainers repeat a wish each second; this often it is heard."""
+
+SAID_NS = 10 * NS_PER_SECOND
+"""What was said in the journal so long ago is said again: maintainers keep updates from there on."""
 
 LONGEST_WAIT_NS = 30 * NS_PER_SECOND
 """Between two tries for one security."""
@@ -90,6 +98,10 @@ class Need:
         """Connections that carry it, and since when."""
         self._widening = False
         """What is there suffices; the wide depth is asked for when the budget bears it."""
+        self._said_at: int | None = None
+        """When the journal said that it is asked for."""
+        self._commanded = False
+        """A command came while one was asked for."""
         self._orphaned = False
         """The connection went while its snapshot was asked for."""
         self._asked_levels = 0
@@ -157,8 +169,34 @@ class Need:
 
     def wish(self, cause: str, now: int) -> None:
         """A command or a maintainer asks for a fresh snapshot; one on its way serves."""
+        if cause == "command" and self.state is State.ASKED:
+            self._commanded = True
         if self.settled and (cause != "wish" or now - self.asked_at >= WISH_GAP_NS):
             self._need(cause)
+
+    def audit(self) -> None:
+        """An audit is due: what is there suffices."""
+        if self.state is State.IDLE:
+            self._need("audit")
+            self._widening = True
+
+    @property
+    def suffices(self) -> bool:
+        """Whether the book may be live without what is needed."""
+        return self._widening or self.cause == "command"
+
+    def says(self, now: int) -> bool:
+        """Say whether the journal has yet to say that it is asked for; note that it does now."""
+        if not self.suffices or (self._said_at is not None and now - self._said_at < SAID_NS):
+            return False
+        self._said_at = now
+        return True
+
+    def was_said(self, now: int) -> bool:
+        """Say whether what comes can be compared: a cache holds nothing from before the journal said so."""
+        if not self._widening:
+            return True
+        return self._said_at is not None and now - self._said_at >= self._depth.settle_ns
 
     def due(self, now: int, *, room: bool) -> bool:
         """Say whether the snapshot is to be asked for now; *room*: the budget bears the wide depth."""
@@ -177,7 +215,7 @@ class Need:
     def asked(self, levels: int, now: int) -> None:
         """The request is on its way."""
         self.state, self._asked_levels, self.asked_at = State.ASKED, levels, now
-        self._orphaned = False
+        self._orphaned, self._said_at = False, None
 
     def answered(self, snapshot_id: int, now: int) -> bool:
         """A body came with *snapshot_id*; return False when it is too old and is asked for again."""
@@ -195,6 +233,9 @@ class Need:
         if self._asked_levels < self._depth.wide:
             self._need(self.cause)
             self._widening = True
+        if self._commanded:
+            self._commanded = False
+            self._need("command")
         return True
 
     def failed(self, now: int) -> None:
@@ -207,5 +248,6 @@ class Need:
         self._not_before = now + wait
 
     def _need(self, cause: str) -> None:
+        self._widening = False
         if self.state is not State.ASKED:
-            self.state, self.cause, self._widening = State.NEEDED, cause, False
+            self.state, self.cause = State.NEEDED, cause

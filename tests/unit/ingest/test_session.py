@@ -218,7 +218,7 @@ def test_wishes_are_heard_every_ten_seconds_and_commands_at_once() -> None:
     assert world.session.snapshot([BTC, "binance:NONE"], world.now) == ["binance:NONE"]
     world.run(2)
     assert depths(world, start) == [("command", BTC, 5000)]
-    assert world.whats(BTC)[-1] == "snapshot"
+    assert world.whats(BTC)[-2:] == ["snapshot", "asked"]
 
 
 def test_many_securities_share_the_budget_and_all_get_the_wide_book_in_the_end() -> None:

@@ -38,7 +38,12 @@ class World:
     """Runs a session; ``journal`` and ``sent`` hold what it did."""
 
     def __init__(
-        self, remembered: list[Wanted] | None = None, *, seed: int = 1, rotate_s: int = 82_800
+        self,
+        remembered: list[Wanted] | None = None,
+        *,
+        seed: int = 1,
+        rotate_s: int = 82_800,
+        audit_s: int = 0,
     ) -> None:
         self.now = 0
         self.session = Session(
@@ -47,6 +52,7 @@ class World:
             Random(seed),
             0,
             rotate_ns=rotate_s * S,
+            audit_ns=audit_s * S,
             remembered=remembered or [],
         )
         self.actions: list[tuple[int, Action]] = []
