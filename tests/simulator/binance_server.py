@@ -125,7 +125,8 @@ class BinanceServer:
     def _depth(self, request: web.Request) -> bytes | None:
         symbol, limit = self._symbol(request), _limit(request, 100, 5000)
         at_ns = time.time_ns() - self.rest_faults.take_stale_ms() * MS
-        return self._source.depth(symbol, limit, at_ns)
+        body = self._source.depth(symbol, limit, at_ns)
+        return None if body is None else self.rest_faults.spoilt(body)
 
     def _trades(self, request: web.Request) -> list[Json]:
         symbol, limit = self._symbol(request), _limit(request, 500, 1000)

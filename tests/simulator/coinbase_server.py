@@ -92,6 +92,7 @@ class CoinbaseServer:
         body = self._source.book(request.match_info["product"], int(level), at_ns)
         if body is None:
             return reply_json({"message": "Internal server error"}, 500)
+        body = self.rest_faults.spoilt(body)
         return reply_raw(body, {"Cache-Control": f"public, max-age={1 if level == '3' else 2}"})
 
     def _trades(self, request: web.Request) -> web.Response:

@@ -17,10 +17,11 @@ close             cuts the connections; with ``code`` closes them in order
 half_open         nothing is sent or answered any more
 garbage           text or base64; raw (false: in a text frame; true: as bytes on the connection)
 stale_snapshot    ms (1500), n (1)
+wrong_snapshot    n (1): the lowest bid has another size
 status            code, n (1), retry_after (none), body (""), path ("": any)
 shutdown_notice   Binance serverShutdown; Coinbase error and close
 halt, resume      symbol
-clear             ends drop, duplicate, delay, status, stale
+clear             ends drop, duplicate, delay, status, stale, wrong
 """
 
 import base64
@@ -211,6 +212,10 @@ def _stale(server: Server, fault: Fault) -> None:
     server.rest_faults.order_stale(fault.ms, fault.n)
 
 
+def _wrong(server: Server, fault: Fault) -> None:
+    server.rest_faults.order_wrong(fault.n)
+
+
 def _status(server: Server, fault: Fault) -> None:
     server.rest_faults.order(Canned(fault.code, fault.retry_after, fault.body, fault.path), fault.n)
 
@@ -240,6 +245,7 @@ _ON_CONNECTION: dict[str, Callable[[Connection, Fault], Awaitable[None]]] = {
 
 _ON_SERVER: dict[str, Callable[[Server, Fault], None]] = {
     "stale_snapshot": _stale,
+    "wrong_snapshot": _wrong,
     "status": _status,
     "shutdown_notice": _shutdown,
     "halt": _halt,

@@ -3,6 +3,10 @@
 from collections import deque
 from typing import NamedTuple
 
+import msgspec
+
+WRONG_SIZE = "77.5"
+
 
 class Canned(NamedTuple):
     """A reply to give instead of the true one."""
@@ -15,12 +19,13 @@ class Canned(NamedTuple):
 
 
 class RestFaults:
-    """Replies ordered in advance, and how old the next books are."""
+    """Replies ordered in advance, and how old or how wrong the next books are."""
 
     def __init__(self, stale_ms: int = 0) -> None:
         self._canned: deque[Canned] = deque()
         self._always_stale_ms = stale_ms
         self._stale: deque[int] = deque()
+        self._wrong = 0
 
     def order(self, canned: Canned, count: int) -> None:
         """Answer the next *count* requests with *canned*."""
@@ -30,10 +35,24 @@ class RestFaults:
         """Give the next *count* books as they were *ms* ago."""
         self._stale.extend([ms] * count)
 
+    def order_wrong(self, count: int) -> None:
+        """Give the next *count* books with another size of the lowest bid."""
+        self._wrong += count
+
+    def spoilt(self, body: bytes) -> bytes:
+        """Return the book *body*, wrong if that is due."""
+        if not self._wrong:
+            return body
+        self._wrong -= 1
+        book = msgspec.json.decode(body)
+        book["bids"][-1][1] = WRONG_SIZE
+        return msgspec.json.encode(book)
+
     def clear(self) -> None:
         """Answer truly again."""
         self._canned.clear()
         self._stale.clear()
+        self._wrong = 0
 
     def take(self, path: str) -> Canned | None:
         """Return the reply ordered for *path*, if there is one."""

@@ -13,7 +13,7 @@ from journal.group import Group
 from tests.journaled import Journal, unpacked
 from venue import VENUES
 from venue.numbers import text
-from wire.messages import Begin, Changes, Cut, Image, Mark, Orders, RunMessage, Trades
+from wire.messages import Audit, Begin, Changes, Cut, Image, Mark, Orders, RunMessage, Trades
 from wire.names import BUCKETS
 
 S = 1_000_000_000
@@ -73,7 +73,7 @@ def stored(said: Iterable[RunMessage]) -> dict[Any, Any]:
             case Begin() | Mark():
                 pass
             case _:
-                name = message.update_id if isinstance(message, Image) else message.first_id
+                name = message.update_id if isinstance(message, Image | Audit) else message.first_id
                 key = (message.security, type(message).__name__, name)
                 bare = msgspec.structs.replace(message, run=0, number=0, marks={}, read={})
                 documents[key] = bare

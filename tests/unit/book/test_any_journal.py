@@ -31,7 +31,7 @@ from tests.unit.book.play import (
     stored,
     trade,
 )
-from wire.messages import Changes, Cut, Hole, Image, Policy, RunMessage, Trades
+from wire.messages import Audit, Changes, Cut, Hole, Image, Policy, RunMessage, Trades
 from wire.names import position_at
 
 RECIPE = Recipe(window_ns=10 * S, images_s=30, order_images_s=30)
@@ -104,6 +104,10 @@ step = st.one_of(
         st.just("stale"),
     ),
     st.tuples(
+        st.just("asked"),
+    ),
+    st.tuples(st.just("audit"), st.lists(st.integers(0, 1), max_size=2)),
+    st.tuples(
         st.just("switch"),
     ),
     st.tuples(
@@ -168,6 +172,15 @@ class Told:
         body = self.market.body()
         self.journal.rest(self.now, NAME, body, cause=cause)
         self.stale = body
+
+    def asked(self) -> None:
+        self.journal.command(self.now, NAME, "asked")
+
+    def audit(self, sides: Sequence[int]) -> None:
+        self.asked()
+        for side in sides:
+            self.update(side, "10", "1", 1)
+        self.snapshot("audit")
 
     def stale_(self) -> None:
         self.journal.rest(self.now, NAME, self.stale)
@@ -273,6 +286,13 @@ def test_ids_are_stored_once_and_what_is_not_stored_is_in_the_ledger(groups: lis
     holes = [(h.first_id, h.last_id) for h in of_type(said, Hole) if h.feed == "trades"]
     assert holes == [(a + 1, b - 1) for a, b in pairwise(ids) if b != a + 1]
     assert ids == sorted(set(ids))
+
+
+@settings(max_examples=100, deadline=None)
+@given(journals)
+def test_an_audit_with_a_true_snapshot_finds_no_difference(groups: list[bytes]) -> None:
+    _, said = play(groups, RECIPE)
+    assert [each for each in of_type(said, Audit) if each.equal != each.levels] == []
 
 
 def check_numbers(said: list[RunMessage]) -> None:
