@@ -17,7 +17,7 @@ close             cuts the connections; with ``code`` closes them in order
 half_open         nothing is sent or answered any more
 garbage           text or base64; raw (false: in a text frame; true: as bytes on the connection)
 stale_snapshot    ms (1500), n (1)
-wrong_snapshot    n (1): the lowest bid has another size
+wrong_snapshot    n (1): a bid in it that nobody made
 status            code, n (1), retry_after (none), body (""), path ("": any)
 shutdown_notice   Binance serverShutdown; Coinbase error and close
 halt, resume      symbol

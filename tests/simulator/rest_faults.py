@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import msgspec
 
-WRONG_SIZE = "77.5"
+WRONG_BID = ("1.00", "77.5")
+WRONG_ORDER = "00000000-0000-4000-8000-000000000077"
+"""So far from the market that no update ever names it."""
 
 
 class Canned(NamedTuple):
@@ -36,7 +38,7 @@ class RestFaults:
         self._stale.extend([ms] * count)
 
     def order_wrong(self, count: int) -> None:
-        """Give the next *count* books with another size of the lowest bid."""
+        """Give the next *count* books with a bid that nobody made."""
         self._wrong += count
 
     def spoilt(self, body: bytes) -> bytes:
@@ -45,7 +47,8 @@ class RestFaults:
             return body
         self._wrong -= 1
         book = msgspec.json.decode(body)
-        book["bids"][-1][1] = WRONG_SIZE
+        is_orders = isinstance(book["bids"][0][-1], str) and len(book["bids"][0]) > len(WRONG_BID)
+        book["bids"].append([*WRONG_BID, *([WRONG_ORDER] if is_orders else [])])
         return msgspec.json.encode(book)
 
     def clear(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from condition.conditioner import WAIT_NS, BadRun, Conditioner
 from tests.unit.condition.maintainer import int64s
-from wire.messages import Answer, Begin, Changes, Cut, Hole, Image, Mark, Synced
+from wire.messages import Answer, Audit, Begin, Changes, Cut, Hole, Image, Mark, Synced
 from wire.names import bucket_of
 
 SECURITY, LINE = "binance:TEST", "binance/a"
@@ -193,6 +193,38 @@ def test_images_and_ledger_rows_are_documents_of_their_own() -> None:
     assert done(made) == 1
     made.answer(Answer(stored=tuple((each.id, each.covered) for each in sent.values())), 0)
     assert done(made) == 4
+
+
+def test_an_audit_is_a_document_that_a_shell_can_read() -> None:
+    made = conditioner()
+    sizes = [int64s(each) for each in ([11, 12], [5, 0], [0, 7])]
+    names = bytes(15) + b"\x01" + bytes(15) + b"\x02"
+    audit = Audit(
+        SECURITY, 1, 1, {LINE: 2}, 0, 9, 1, "l3", 2, 3, (None, None), 40, 38, 4, b"\x00\x01", *sizes, names
+    )
+    made.take([begin(), audit, mark(2)], 0)
+    (document,) = made.outbox.due()
+    assert (document.collection, document.id, document.covered) == ("audits", f"{SECURITY}|audit|9", 40)
+    assert document.fields == {
+        "update_id": 9,
+        "time": 1,
+        "book": "l3",
+        "levels": 40,
+        "equal": 38,
+        "pct": 95.0,
+        "misplaced": 4,
+        "found": 2,
+        "differences": [
+            ["bid", 11, 5, 0, "00000000-0000-0000-0000-000000000001"],
+            ["ask", 12, 0, 7, "00000000-0000-0000-0000-000000000002"],
+        ],
+        "certified": {"bid_low": None, "ask_high": None},
+        "price_scale": 2,
+        "size_scale": 3,
+    }
+    assert done(made) == 1
+    made.answer(Answer(stored=((document.id, 40),)), 0)
+    assert done(made) == 3
 
 
 def test_health_tells_the_bytes_that_a_change_takes() -> None:

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from pymongo.database import Database
 
 from tests.embedded import Server, free_port
-from tests.unit.store.recorded import Market, S
+from tests.unit.store.recorded import T0, Market, S
 from tests.unit.store.test_history import store
 from ui.cli import run
+from wire.messages import Document
 from wire.times import iso
 
 pytestmark = pytest.mark.mongo
@@ -154,3 +156,53 @@ def test_a_missing_folder_beside_a_foreign_server_is_one_line(
     assert run(["gaps"]) == 2
     error = capsys.readouterr().err
     assert (error.count("\n"), "absent cannot be used" in error) == (1, True), error
+
+
+def test_audit_lists_what_was_found_and_ends_with_one_where_the_newest_differs(
+    obl: Obl, market: Market, mongo: Database[Any]
+) -> None:
+    assert obl("audit", "btcusdt", "--json") == (0, [], "")
+    assert "nothing was audited" in obl("audit")[2]
+    differs = Document(
+        "audits",
+        "binance:BTCUSDT|audit|1002",
+        "binance:BTCUSDT",
+        T0,
+        3,
+        {
+            "update_id": 1002,
+            "time": T0 + S,
+            "book": "l2",
+            "levels": 3,
+            "equal": 2,
+            "pct": 66.6666,
+            "misplaced": 0,
+            "found": 1,
+            "differences": [["bid", 1050, 30, 0]],
+            "certified": {"bid_low": None, "ask_high": 1200},
+            "price_scale": 2,
+            "size_scale": 1,
+        },
+        "",
+    )
+    store(mongo, [differs])
+    code, [line], error = obl("audit", "--json")
+    assert code == 1
+    assert "1 of 3" in error
+    assert line == {
+        "security": "binance:BTCUSDT",
+        "time": iso(T0 + S, "binance"),
+        "update_id": 1002,
+        "levels": 3,
+        "equal": 2,
+        "pct": 66.6666,
+        "misplaced": 0,
+        "found": 1,
+        "differences": [["bid", "10.5", "3", "0"]],
+    }
+    fields = differs.fields | {"update_id": 1009, "equal": 3, "pct": 100.0, "found": 0, "differences": []}
+    whole = msgspec.structs.replace(differs, id="binance:BTCUSDT|audit|1009", fields=fields)
+    store(mongo, [whole])
+    code, lines, _ = obl("audit", "btcusdt", "--json")
+    assert (code, [line["pct"] for line in lines]) == (0, [66.6666, 100.0])
+    assert obl("audit", "nosuch")[0] == 2
