@@ -27,7 +27,7 @@ run: $(STAMP)  ## run the whole logger in the foreground against the real exchan
 
 demo: $(STAMP)  ## the same against simulated exchanges, into ./data/demo: no internet, no keys
 	@DATA_DIR=data/demo \
-	SECURITIES=binance:BTCUSDT,binance:ETHUSDT,coinbase:BTC-USD \
+	SECURITIES=binance:BTCUSDT,binance:ETHUSDT,coinbase:BTC-USD AUDIT_SECONDS=60 \
 	BINANCE_WS_URL=ws://127.0.0.1:$(DEMO_BINANCE_PORT) BINANCE_REST_URL=http://127.0.0.1:$(DEMO_BINANCE_PORT) \
 	COINBASE_WS_URL=ws://127.0.0.1:$(DEMO_COINBASE_PORT) COINBASE_REST_URL=http://127.0.0.1:$(DEMO_COINBASE_PORT) \
 	COINBASE_API_KEY=demo COINBASE_API_SECRET=ZGVtbw== COINBASE_API_PASSPHRASE=demo \

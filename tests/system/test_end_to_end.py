@@ -40,6 +40,8 @@ class Recorded:
     simulator: Simulator
     stopped_with: int
     pids: dict[str, int]
+    audit_pct: dict[str, Any]
+    """As `obl status` shows it at the end."""
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
             WINDOW_SECONDS="2",
             BASE_IMAGE_SECONDS=str(IMAGES_S),
             CHECKPOINT_SECONDS="5",
+            AUDIT_SECONDS="4",
             **exchanges(simulator),
         )
         try:
@@ -86,7 +89,8 @@ def record(logger: Logger, simulator: Simulator) -> Recorded:
     for security in SECURITIES:
         is_stored_until_now(logger, simulator, security)
     pids = logger.pids()
-    return Recorded(logger, simulator, logger.stop(), pids)
+    audit_pct = {security: logger.status(security)["audit_pct"] for security in SECURITIES}
+    return Recorded(logger, simulator, logger.stop(), pids, audit_pct)
 
 
 def truth(simulator: Simulator, security: str) -> dict[str, Any]:
@@ -211,6 +215,17 @@ def test_the_hash_is_right_at_every_chain_entry_s_end(archive: Archive, security
     [span] = [span for span in archive.coverage(security) if span.feed != "trades"]
     images = range(span.to_ns, span.from_ns, -IMAGES_S * NS_PER_S)
     assert all(archive.book_at(security, time_ns, verify=True) for time_ns in images)
+
+
+@pytest.mark.parametrize("security", SECURITIES)
+def test_every_audit_found_the_book_equal(recorded: Recorded, archive: Archive, security: str) -> None:
+    audits = archive.audits(security)
+    assert len(audits) >= 3
+    assert [(row["pct"], row["levels"] - row["equal"], row["differences"]) for row in audits] == [
+        (100.0, 0, [])
+    ] * len(audits)
+    assert recorded.audit_pct[security] == 100.0
+    assert recorded.logger.answers("audit", security)[-1]["update_id"] == audits[-1]["update_id"]
 
 
 def test_no_accident_left_a_hole(archive: Archive) -> None:

@@ -260,8 +260,8 @@ def test_a_narrower_snapshot_is_compared_inside_its_own_span() -> None:
 
 
 def test_an_image_that_is_due_meanwhile_waits_for_the_wider_one() -> None:
-    story = narrow().asked(1).body(1.2, 11, *around(500, _890="3"), levels=500).quiet_until(2000)
-    story.update(2001, 12)
+    story = narrow().asked(1).body(1.2, 11, *around(500, _890="3"), levels=500).quiet_until(499)
+    story.update(500, 12)
     images = of_type(story.said(), Image)
     assert [(image.update_id, image.certified) for image in images] == [
         (11, (901, 1100)),

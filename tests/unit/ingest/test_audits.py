@@ -6,7 +6,6 @@ import pytest
 
 from ingest.actions import Ask, Record
 from ingest.asking import Answer, Asking
-from ingest.audits import SHARE
 from ingest.security import Security, State
 from ingest.snapshots import DEPTHS
 from tests.unit.ingest.world import S, World, wanted
@@ -100,13 +99,24 @@ def test_none_is_asked_for_while_a_snapshot_is_needed() -> None:
 def test_they_take_a_quarter_of_the_budget_at_most(every_ns: int) -> None:
     line = Line(*(security(f"S{n}") for n in range(100)), every_ns=every_ns).run(600, step=0.5)
     assert len(line.audits()) > 50
-    allowed = SHARE * binance.BUDGET.per_second
+    allowed = binance.BUDGET.per_second / 4
     for begin, _ in line.weight:
         spent = sum(weight for at, weight in line.weight if begin <= at <= begin + 60 * S)
-        assert spent <= SHARE * binance.BUDGET.capacity + 60 * allowed
+        assert spent <= binance.BUDGET.capacity / 4 + 60 * allowed
 
 
 def test_a_break_while_an_audit_is_on_its_way_is_mended_without_waiting_for_room() -> None:
+    each = security("A")
+    assert each.need is not None
+    each.need.audit()
+    assert not each.need.due(2 * S, room=False)
+    each.need.asked(5000, 2 * S)
+    each.need.update(1, 110, 112, 2 * S)
+    assert not each.need.answered(105, 2 * S)
+    assert each.need.due(4 * S, room=False)
+
+
+def test_audits_and_losses_together_leave_every_book_whole() -> None:
     world = World(audit_s=5)
     world.desire(wanted("BTCUSDT"))
     world.run(8)
