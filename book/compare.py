@@ -124,9 +124,9 @@ def carried_forward(
 def compare(ours: Mapping[Row, int], theirs: Mapping[Row, int]) -> Comparison:
     """Compare the sizes of rows; the rows of a price are given in the order of their queue."""
     found = [
-        Difference(side, price, size, theirs.get((side, price, order_id), 0), order_id)
-        for (side, price, order_id), size in ours.items()
-        if theirs.get((side, price, order_id), 0) != size
+        Difference(row[0], row[1], size, theirs.get(row, 0), row[2])
+        for row, size in ours.items()
+        if theirs.get(row, 0) != size
     ]
     strange = [row for row in theirs if row not in ours]
     found += [Difference(side, price, 0, theirs[side, price, name], name) for side, price, name in strange]
@@ -135,6 +135,8 @@ def compare(ours: Mapping[Row, int], theirs: Mapping[Row, int]) -> Comparison:
 
 
 def _misplaced(ours: Mapping[Row, int], theirs: Mapping[Row, int]) -> int:
+    if list(ours) == list(theirs):
+        return 0
     queues: tuple[dict[tuple[int, int], list[bytes]], ...] = (defaultdict(list), defaultdict(list))
     for queue, rows, others in ((queues[0], ours, theirs), (queues[1], theirs, ours)):
         for side, price, order_id in rows:
@@ -157,8 +159,7 @@ def _apply(book: Book, update: Update, nobody: Outlet) -> None:
 def _rows(book: Book, scales: Scales) -> dict[Row, int]:
     price_by, size_by = factor(book.scales.price, scales.price), factor(book.scales.size, scales.size)
     if isinstance(book, OrderFlow):
-        _, orders = book.book.rows()
-        rows = {(each.side, each.price, each.order_id): each.size for each in orders}
+        rows = book.book.sizes()
     else:
         bids, _, prices, sizes = book.levels.columns()
         sides = [int(n >= bids) for n in range(len(prices))]
@@ -195,7 +196,9 @@ def _is_inside(side: int, price: int, certified: Certified) -> bool:
     return (high is None or price <= high) if side else (low is None or price >= low)
 
 
-def _inside(rows: Mapping[Row, int], certified: Certified) -> dict[Row, int]:
+def _inside(rows: Mapping[Row, int], certified: Certified) -> Mapping[Row, int]:
+    if certified == (None, None):
+        return rows
     return {row: size for row, size in rows.items() if _is_inside(row[0], row[1], certified)}
 
 

@@ -135,6 +135,15 @@ class OrderBook:
             sides.append([order.row() for price in prices for order in queues[price].values()])
         return len(sides[0]), sides[0] + sides[1]
 
+    def sizes(self) -> dict[tuple[int, int, bytes], int]:
+        """Return the size of each order by side, price and id, the orders of a price in queue order."""
+        return {
+            (side, price, order_id): order.size
+            for side, queues in enumerate(self._queues)
+            for price in sorted(queues)
+            for order_id, order in queues[price].items()
+        }
+
     def hash(self) -> bytes:
         """Return the book's hash (book.hash)."""
         if self._touched:
