@@ -104,9 +104,12 @@ class ConditionService:
                 break
             read += 1
             try:
-                self._core.take(self._ours(unpack_all(data)), time.time_ns())
+                broken = self._core.take(self._ours(unpack_all(data)), time.time_ns())
             except BadMessage as error:
                 log.error('event=bad_batch bytes=%d reason="%s"', len(data), error)
+                continue
+            for security, reason in broken:
+                log.error('event=broken_run security=%s reason="%s"', security, reason)
         self._send()
         self._read_when_room()
         return read
