@@ -108,9 +108,9 @@ def test_a_slow_database_is_behind_and_not_away(host: Host, mongo_server: Server
     documents = [host.document(number) for number in range(50)]
     host.send(documents[0])
     host.hear("stored", 1)
-    with failing(mongo_server, blockConnection=True, blockTimeMS=1500):
+    with failing(mongo_server, blockConnection=True, blockTimeMS=600):
         host.send(*documents[1:])
-        health = host.health(lambda each: each["database"]["behind_s"] > 1)
+        health = host.health(lambda each: each["database"]["behind_s"] > 0.5)
         assert (health["database"]["reachable"], health["database"]["error"]) == (True, "")
         host.settled(documents)
     assert host.stored() == dict(keys(documents))
@@ -138,8 +138,6 @@ def test_what_waits_is_bounded_however_much_comes(host: Host, mongo_server: Serv
         health = host.health(lambda each: each["database"]["waiting"] > 0)
         held = health["database"]["waiting"] * len(body)
         assert held == pytest.approx(MOST_BYTES, rel=0.1)
-        assert store.memory_info().rss - before < 3 * MOST_BYTES
-    documents = [host.document(number) for number in range(sent + 1)]
+        assert store.memory_info().rss - before < 2 * MOST_BYTES
     assert MOST_BYTES < sent * len(body) < 1.5 * MOST_BYTES
-    host.settled(documents)
-    assert host.stored() == dict(keys(documents))
+    assert len(host.hear("held", health["database"]["waiting"])) <= sent

@@ -1,7 +1,8 @@
-"""A database that is away, and stages that stand still, at ten times the recorded rate: the journal keeps it.
+"""A database that is away, and stages that stand still at ten times the recorded rate: the journal keeps all.
 
 One life of the whole logger serves all tests: each stage is stopped for a while (SIGSTOP) and goes on; then
-the database is killed and, while it is away, the ingester of one venue too; then it comes back.
+the database is killed and, while it is away, the ingester of one venue too; then it comes back.  Binance
+sends at ten times the rate of the recording of 2021; Coinbase knows the truth.
 """
 
 import os
@@ -21,12 +22,17 @@ from venue.numbers import text
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-RATE = 1000
-"""Events a second and symbol: ten times the 103 level changes a second of the three symbols of 2021."""
+FRAMES_A_SECOND = 300
+"""Of 46 level changes each: in 2021 three symbols sent 29 depth updates with 309 changes a second."""
 
-STALL_S = 4
-AWAY_S = 12
-BINANCE, COINBASE = "binance:BTCUSDT", "coinbase:BTC-USD"
+RATE = 100
+"""Of Coinbase: events a second."""
+
+STALL_S = 6
+AWAY_S = 8
+BINANCE = ("binance:S000USDT", "binance:S001USDT", "binance:S002USDT")
+COINBASE = "coinbase:BTC-USD"
+SECURITIES = (*BINANCE, COINBASE)
 STAGES = ("book-0", "condition-0", "store-0")
 NS_PER_S = 1_000_000_000
 
@@ -51,8 +57,6 @@ class Life:
     """When the ingester was killed."""
     live_ns: int = 0
     """When its security was live again."""
-    back_s: float = 0.0
-    """How long it took from the database's first answer until nothing waited."""
 
     def status(self) -> dict[str, Any]:
         """Return the answer of status, and note the memory of each process."""
@@ -75,7 +79,7 @@ class Life:
 
     def past_now(self, seconds: float = 60) -> None:
         """Wait until the books are past what the exchanges have now, and what there is is stored."""
-        now = {name: self.truth(name)["last_id"] for name in (BINANCE, COINBASE)}
+        now = {name: self.truth(name)["last_id"] for name in SECURITIES}
         self.until("the books move on", lambda it: all(
             (row["update_id"] or 0) > now[row["security"]] and row["state"] == "live"
             for row in it["securities"]
@@ -104,11 +108,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Life]:
     options = ["--binance-port", "0", "--coinbase-port", "0", "--rate", str(RATE), "--require-key", KEY]
-    options += ["--symbols-binance", "BTCUSDT", "--products", "BTC-USD"]
+    options += ["--products", "BTC-USD", "--firehose", "large", "--firehose-rate", str(FRAMES_A_SECOND)]
     with running(*options) as simulator:
         logger = Logger(
             tmp_path_factory.mktemp("logger"),
-            SECURITIES=f"{BINANCE},{COINBASE}",
+            SECURITIES=",".join(SECURITIES),
             ORDERBOOK_UPDATEFREQUENCY="100",
             WINDOW_SECONDS="2",
             BASE_IMAGE_SECONDS="10",
@@ -133,7 +137,7 @@ def lived(life: Life, server: Server) -> Life:
         os.kill(pid, signal.SIGSTOP)
         life.stalled[stage] = life.watch(STALL_S)
         os.kill(pid, signal.SIGCONT)
-        life.past_now()
+    life.past_now()
     outage(life, server)
     life.past_now()
     assert logger.stop() == 0, logger.logs()[-6000:]
@@ -147,16 +151,14 @@ def outage(life: Life, server: Server) -> None:
     life.until("it is seen to be away", lambda it: not it["database"]["reachable"])
     life.away += life.watch(AWAY_S / 2)
     life.killed_ns = time.time_ns()
-    os.kill(life.logger.pids()["ingest-binance"], signal.SIGKILL)
-    life.until("the ingester is back", lambda it: it["processes"][0]["restarts"] > 0)
+    os.kill(life.logger.pids()["ingest-coinbase"], signal.SIGKILL)
+    life.until("the ingester is back", lambda it: it["processes"][1]["restarts"] > 0)
     life.past_now()
     life.live_ns = time.time_ns()
     life.away += life.watch(AWAY_S / 2)
     life.journal_bytes.append(life.journal())
     server.start()
-    began = time.monotonic()
     life.until("nothing waits", lambda it: it["database"]["reachable"] and it["database"]["behind_s"] < 1)
-    life.back_s = time.monotonic() - began
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +183,11 @@ def test_status_says_that_the_database_is_away_and_by_how_much(life: Life) -> No
 
 def test_status_says_which_stage_stands_still(life: Life) -> None:
     for stage, seen in life.stalled.items():
-        last = seen[-1]
-        lagging = [row["security"] for row in last["securities"] if row["lag_s"]]
-        assert not last["ok"] or stage != "book-0" or lagging
+        states = {row["name"]: row["state"] for row in seen[-1]["processes"]}
+        assert states.pop(stage) == "lost", seen[-1]
+        assert "lost" not in states.values()
+        assert not seen[-1]["ok"]
+    assert min(row["lag_s"] for row in life.stalled["book-0"][-1]["securities"]) > STALL_S
 
 
 def test_the_journal_grows_and_no_process_does(life: Life) -> None:
@@ -192,41 +196,31 @@ def test_the_journal_grows_and_no_process_does(life: Life) -> None:
     assert {name: size for name, size in life.most_bytes.items() if size > MOST_BYTES} == {}
 
 
-def test_it_is_caught_up_ten_times_faster_than_it_was_recorded(life: Life) -> None:
-    assert life.back_s < life.away[-1]["database"]["behind_s"] / 10
+def test_nothing_is_missing_of_the_line_that_ran_through(archive: Archive) -> None:
+    for security in BINANCE:
+        [span] = archive.coverage(security)
+        assert span.rows > FRAMES_A_SECOND / len(BINANCE) * (AWAY_S + STALL_S * len(STAGES))
+        assert archive.gaps(security) == []
 
 
-def test_the_only_hole_is_the_killed_ingester_s_and_as_short_as_its_absence(
+def test_the_only_hole_is_the_killed_ingester_s_and_as_long_as_its_absence(
     life: Life, archive: Archive
 ) -> None:
-    rows = archive.gaps()
-    assert {(row["security"], row["feed"], row["cause"]) for row in rows} <= {
-        (BINANCE, "book", "own_restart"),
-        (BINANCE, "trades", "own_restart"),
-    }
-    for feed in ("book", "trades"):
-        [row] = [row for row in rows if row["feed"] == feed]
-        spans = [span for span in archive.coverage(BINANCE) if span.feed == feed]
-        assert [span.first_id for span in spans][1:] == [row["last_id"] + 1]
-        assert [span.last_id for span in spans][:1] == [row["first_id"] - 1]
-        assert life.killed_ns - NS_PER_S < spans[0].to_ns < life.killed_ns + NS_PER_S
-        assert spans[1].from_ns < life.live_ns
-    assert len(list(archive.coverage(COINBASE))) == 2, "orders and trades, each without a hole"
+    rows = {row["feed"]: row for row in archive.gaps(COINBASE)}
+    assert {row["cause"] for row in rows.values()} == {"own_restart"}
+    assert len(archive.gaps(COINBASE)) == len(rows) == 2
+    for feed, row in rows.items():
+        first, second = (span for span in archive.coverage(COINBASE) if span.feed == feed)
+        assert (row["first_id"], row["last_id"]) == ((first.last_id or 0) + 1, (second.first_id or 0) - 1)
+        assert life.killed_ns - NS_PER_S < first.to_ns < life.killed_ns + NS_PER_S
+        assert second.from_ns < life.live_ns, "not only after the database came back"
 
 
-def test_the_hole_is_the_downtime_and_one_snapshot(life: Life, archive: Archive) -> None:
-    first, second = (span for span in archive.coverage(BINANCE) if span.feed == "book")
-    assert second.from_ns - first.to_ns < 5 * NS_PER_S
-
-
-@pytest.mark.parametrize("security", [BINANCE, COINBASE])
-def test_every_trade_that_was_received_is_stored_once_and_in_order(
-    life: Life, archive: Archive, security: str
-) -> None:
-    venue, _, symbol = security.partition(":")
+def test_every_trade_that_was_received_is_stored_once_and_in_order(life: Life, archive: Archive) -> None:
+    venue, _, symbol = COINBASE.partition(":")
     stored = [
         (int(rows.ids[i]), text(int(rows.prices[i]), batch.price_scale))
-        for batch in archive.trades(security, 0, "latest", gaps="include")
+        for batch in archive.trades(COINBASE, 0, "latest", gaps="include")
         if hasattr(batch, "rows")
         for rows in [batch.rows]
         for i in range(len(rows.ids))
@@ -236,12 +230,12 @@ def test_every_trade_that_was_received_is_stored_once_and_in_order(
     missing = [
         trade
         for row in archive.gaps()
-        if (row["security"], row["feed"]) == (security, "trades")
+        if (row["security"], row["feed"]) == (COINBASE, "trades")
         for trade in range(row["first_id"], row["last_id"] + 1)
     ]
     assert stored == [(trade, price) for trade, price in sorted(held.items()) if trade not in set(missing)]
 
 
-@pytest.mark.parametrize("security", [BINANCE, COINBASE])
+@pytest.mark.parametrize("security", SECURITIES)
 def test_the_hash_is_right_at_the_end(archive: Archive, security: str) -> None:
     assert archive.book_at(security, "latest", verify=True)
