@@ -17,6 +17,8 @@ State of a security, the first that holds:
     error         its ingester or its maintainer is lost
     (the book's)  syncing live catching_up gap halted
     syncing       its maintainer has not spoken of it yet
+
+What a lost process said last of being behind grows by its silence.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -211,7 +213,7 @@ class Board:
             "update_id": book.get("update_id"),
             "time": iso(time_ns, venue_of(security)) if time_ns else None,
             "age_s": round((now_ns - time_ns) / _NS_PER_S, 3) if time_ns else None,
-            "lag_s": book.get("lag_s"),
+            "lag_s": self._grown(book.get("lag_s"), self.workers.maintainer(security), now_s),
             "lag_bytes": book.get("lag_bytes"),
             "gaps_24h": book.get("gaps_24h", book.get("gaps")),
             "bytes_per_change": made.get("bytes_per_change") or made.get("bytes_per_order"),
@@ -234,6 +236,14 @@ class Board:
             name, heard.beat.pid, state, health.get("lag_s"), health.get("rss_bytes"), heard.restarts
         )
 
+    def _grown(self, seconds: object, process: str, now_s: float) -> float | None:
+        """Return *seconds* of which *process* spoke last, and those of its silence where it is lost."""
+        heard = self._heard.get(process)
+        if heard is None or not isinstance(seconds, int | float):
+            return None
+        silence_s = 0.0 if self.alive(process, now_s) else now_s - heard.at_s
+        return round(seconds + silence_s, 3)
+
     def _feed(self, security: str) -> str | None:
         sources = [*self.workers.ingesters(security), self.workers.maintainer(security)]
         feeds = (self._entry(process, security).get("feed") for process in sources)
@@ -252,15 +262,14 @@ class Board:
 
     def _database(self, now_s: float) -> dict[str, Any]:
         """Put the writers' words together: reachable if one says so, behind as far as the last."""
-        words = [
-            _map(self._heard[name].beat.health.get("database"))
-            for name in self.workers.names()
-            if name.startswith("store-") and self.alive(name, now_s)
-        ]
-        behind = [word["behind_s"] for word in words if isinstance(word.get("behind_s"), int | float)]
+        writers = [name for name in self.workers.names() if name.startswith("store-")]
+        names = [name for name in writers if name in self._heard]
+        said = {name: _map(self._heard[name].beat.health.get("database")) for name in names}
+        behind = [self._grown(word.get("behind_s"), name, now_s) for name, word in said.items()]
+        words = [word for name, word in said.items() if self.alive(name, now_s)]
         row = {
             "reachable": any(word.get("reachable") for word in words),
-            "behind_s": max(behind, default=None),
+            "behind_s": max((each for each in behind if each is not None), default=None),
         }
         error = next((str(word["error"]) for word in words if word.get("error")), "")
         return {**row, "error": error} if error else row

@@ -197,6 +197,10 @@ class Settings(BaseModel):
         """Return the lines that this installation runs: one of each venue."""
         return [f"{venue}/a" for venue in VENUES]
 
+    def journal_folder(self, line: str) -> Path:
+        """Return the folder of *line*'s journal."""
+        return self.data_dir / "journal" / line.replace("/", "-")
+
     def image_seconds(self, book: str) -> int:
         """Return the seconds between base images of a *book* (``l2`` or ``l3``) without a policy."""
         if book == "l3" and "base_image_seconds" not in self.model_fields_set:

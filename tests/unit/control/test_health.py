@@ -77,6 +77,14 @@ def test_a_silent_process_is_lost_and_its_securities_an_error() -> None:
     assert not answer["database"]["reachable"]
 
 
+def test_what_a_lost_process_said_of_being_behind_grows_by_its_silence() -> None:
+    made = healthy()
+    made.hear(Beat("condition-0", 1, 1, {}), 100)
+    answer = status(made, 100)
+    assert [row["lag_s"] for row in answer["securities"]] == [100.0, 100.0]
+    assert answer["database"] == {"reachable": False, "behind_s": 100.2}
+
+
 def test_processes_never_heard_of_are_starting() -> None:
     rows = board().processes(0)
     assert [(row["name"], row["state"]) for row in rows] == [
