@@ -40,9 +40,10 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
 
     live.register(app)
     if not argv or argv[0] not in live.NAMES:
-        from ui import archive
+        from ui import archive, verify
 
         archive.register(app)
+        verify.register(app)
     return app
 
 
