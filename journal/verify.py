@@ -76,7 +76,7 @@ class _Walk:
             self._header(segment, head)
             offset = SEGMENT_HEADER_BYTES
             place = Place.GOOD, ""
-            while place == (Place.GOOD, ""):  # (again where the writer appended while the end was looked at)
+            while place[0] is Place.GOOD:  # (again where the writer appended while the end was looked at)
                 for at, header, data in raw_groups(descriptor, offset):
                     self._group(segment, at, data)
                     offset = at + header.size
