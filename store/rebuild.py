@@ -1,0 +1,234 @@
+"""Makes the documents of journals anew (``obl rebuild``): what the stages do, in one process without sockets.
+
+journal.reader -> book.maintainer -> condition.conditioner -> store.writer
+
+What goes in is what went in then, so what comes out is what came out: the final versions, and at the end of
+the journal the open windows as an orderly stop cuts them.  A document that the database has already, covering
+as much or more, stays.  Where the journal does not reach back to a security's beginning, the security starts
+from its oldest checkpoint that the journal can carry on from: the window after that one is the first that is
+made.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from heapq import merge
+from pathlib import Path
+
+from book.checkpoint import Rounds
+from book.maintainer import Maintainer, Output, Saved
+from book.security import Recipe
+from condition.conditioner import Conditioner
+from journal.group import Group
+from journal.reader import BEGINNING, Reader, Skipped
+from journal.segment import segments_in
+from store.documents import Unstorable, to_bson
+from store.outcome import Outcome, Verdict
+from store.waiting import BATCH_BYTES, BATCH_DOCUMENTS, BackOff, Entry
+from store.writer import Writer
+from venue import VENUES
+from wire.messages import Answer, Document
+from wire.names import BUCKETS
+from wire.settings import Settings
+
+NS_PER_S = 1_000_000_000
+RUN = 1
+"""Nobody else listens to it."""
+
+PATIENCE_S = 60.0
+"""How long a database may be away in the middle of it."""
+
+_READS_ONLY = -1
+"""No worker of this number leaves unfinished checkpoints behind that would be cleared away."""
+
+_BLOCKS = frozenset(("changes", "orders", "trades"))
+
+
+class CannotRebuild(Exception):
+    """The text is one line that says what to do."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was made of one security."""
+
+    security: str
+    starts_from: str
+    """``journal``, or ``checkpoint``: the journal begins later than the security."""
+    from_ns: int | None = None
+    to_ns: int | None = None
+    """Exchange times of the first and the last row in its blocks."""
+    documents: int = 0
+    """Versions that were given to the database."""
+    stored: int = 0
+    """Of them those that it did not have."""
+    refused: int = 0
+    reason: str = ""
+    """Why the first of these was refused."""
+
+    def made(self, document: Document, outcome: Outcome) -> None:
+        """Count *document*."""
+        self.documents += 1
+        self.stored += outcome.verdict is Verdict.STORED
+        if outcome.verdict is Verdict.REFUSED:
+            self.refused += 1
+            self.reason = self.reason or f"{document.id}: {outcome.reason}"
+        if document.collection in _BLOCKS:
+            first, last = int(document.fields["first_time"]), int(document.fields["last_time"])
+            self.from_ns = first if self.from_ns is None else min(first, self.from_ns)
+            self.to_ns = last if self.to_ns is None else max(last, self.to_ns)
+
+
+def by_clock(lines: Iterable[Iterator[Group]]) -> Iterator[Group]:
+    """Yield the groups of several lines in the order in which they are fed: received first, fed first."""
+    return merge(*lines, key=lambda group: group.recv_ns)
+
+
+def starts(checkpoints: Path, journals: Mapping[str, Path]) -> list[Saved]:
+    """Return where the securities start whose beginning the *journals* (by line) do not hold any more.
+
+    Of those with no checkpoint that the journal carries on from nothing is returned: they start where the
+    journal next names them.
+    """
+    if not checkpoints.is_dir():
+        return []
+    rounds = Rounds(checkpoints, _READS_ONLY, range(BUCKETS))
+    firsts = {line: segments[0].first for line, at in journals.items() if (segments := segments_in(at))}
+    saved = []
+    for name, entry in rounds.securities().items():
+        first = firsts.get(entry.line)
+        if first is None or entry.born >= first:
+            continue
+        positions = {
+            each.position for found in rounds.rounds for each in found.index.entries if each.security == name
+        }
+        for position in sorted(each for each in positions if each >= first):
+            state = rounds.state(name, position)
+            if state is not None and state["position"] == position:
+                saved.append(Saved(name, entry.line, entry.born, state))
+                break
+    return saved
+
+
+def rebuild(
+    writer: Writer,
+    settings: Settings,
+    journals: Mapping[str, Path],
+    saved: Sequence[Saved],
+    told: Callable[[Group], None] | None = None,
+) -> list[Rebuilt]:
+    """Put the documents of *journals* (by line) where *writer* writes; return what was made, by security.
+
+    Raises:
+        CannotRebuild: the database stays away, or a journal is of a venue that nobody knows.
+        PyMongoError, WrongWindow: as ``Writer.prepare``.
+    """
+    for line in journals:
+        if line.partition("/")[0] not in VENUES:
+            raise CannotRebuild(f"there is a journal of {line}, a venue that this program does not know")
+    writer.prepare()
+    made = _Rebuild(writer, settings, saved)
+    lost: dict[str, deque[Skipped]] = {line: deque() for line in journals}
+    with closing(_Readers(journals, lost)) as readers:
+        for group in by_clock(readers.groups()):
+            made.feed(group, lost[group.line])
+            if told is not None:
+                told(group)
+    made.finish()
+    return sorted(made.rebuilt.values(), key=lambda each: each.security)
+
+
+class _Readers:
+    """A reader of each line; what it skips is kept in *lost* until the group that follows is fed."""
+
+    def __init__(self, journals: Mapping[str, Path], lost: Mapping[str, deque[Skipped]]) -> None:
+        self._readers = [Reader(folder, partial(_skipped, lost[line])) for line, folder in journals.items()]
+
+    def groups(self) -> list[Iterator[Group]]:
+        return [reader.groups(BEGINNING) for reader in self._readers]
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+
+def _skipped(lost: deque[Skipped], skipped: Skipped) -> None:
+    if skipped.next > skipped.first:
+        lost.append(skipped)
+
+
+class _Rebuild:
+    def __init__(self, writer: Writer, settings: Settings, saved: Sequence[Saved]) -> None:
+        images_s = settings.image_seconds("l2"), settings.image_seconds("l3")
+        recipe = Recipe(settings.window_seconds * NS_PER_S, *images_s)
+        self.rebuilt: dict[str, Rebuilt] = {}
+        self._writer = writer
+        self._maintainer = Maintainer(VENUES, recipe, range(BUCKETS))
+        # without a line to wait for everything counts as synced: it is read from the disk
+        self._conditioner = Conditioner(window_ns=recipe.window_ns, reply_to="", token=RUN, lines=frozenset())
+        self._maintainer.restore(saved)
+        for each in saved:
+            self.rebuilt[each.security] = Rebuilt(each.security, "checkpoint")
+        for bucket in range(BUCKETS):
+            self._take(self._maintainer.begin(bucket, RUN))
+
+    def feed(self, group: Group, lost: deque[Skipped]) -> None:
+        """Take the next group, after what it means that records before it are *lost*."""
+        while lost and lost[0].next <= group.first:
+            self._take(self._maintainer.lost(group.line, lost.popleft().next))
+        self._take(self._maintainer.feed(group))
+
+    def finish(self) -> None:
+        """Cut the open windows as they stand, and put what is left."""
+        self._take(self._maintainer.cut_open())
+        while len(self._conditioner.outbox):
+            self._put()
+
+    def _take(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            self._conditioner.take(output.messages, 0)
+        outbox = self._conditioner.outbox
+        while len(outbox) >= BATCH_DOCUMENTS or outbox.bytes >= BATCH_BYTES:
+            self._put()
+
+    def _put(self) -> None:
+        """Put the oldest documents that wait, one batch of them, until each is settled."""
+        entries: list[Entry] = []
+        size = 0
+        for document in self._conditioner.outbox.due():
+            if len(entries) >= BATCH_DOCUMENTS or size >= BATCH_BYTES:
+                break
+            try:
+                entries.append(Entry(document, to_bson(document)))
+            except Unstorable as error:
+                self._settle(document, Outcome(Verdict.REFUSED, str(error)))
+            else:
+                size += len(entries[-1].data)
+        back_off, deadline = BackOff(), time.monotonic() + PATIENCE_S
+        while entries:
+            outcomes = self._writer.put(entries)
+            again: list[Entry] = []
+            for entry, outcome in zip(entries, outcomes, strict=True):
+                if outcome.verdict in (Verdict.RETRY, Verdict.AGAIN):
+                    again.append(entry)
+                    if time.monotonic() > deadline:
+                        raise CannotRebuild(
+                            f"the database does not take {entry.document.id}: {outcome.reason}"
+                        )
+                else:
+                    self._settle(entry.document, outcome)
+            entries = again
+            if entries:
+                time.sleep(back_off.failed())
+
+    def _settle(self, document: Document, outcome: Outcome) -> None:
+        name, key = document.security, (document.id, document.covered)
+        if name not in self.rebuilt:
+            self.rebuilt[name] = Rebuilt(name, "journal")
+        self.rebuilt[name].made(document, outcome)
+        refused = outcome.verdict is Verdict.REFUSED
+        answer = Answer(refused=((*key, outcome.reason),)) if refused else Answer(stored=(key,))
+        self._conditioner.answer(answer, 0)
