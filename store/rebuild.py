@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from heapq import merge
 from pathlib import Path
+from typing import Any
+
+from pymongo.database import Database
 
 from book.checkpoint import Rounds
 from book.maintainer import Maintainer, Output, Saved
@@ -26,12 +29,13 @@ from journal.group import Group
 from journal.reader import BEGINNING, Reader, Skipped
 from journal.segment import segments_in
 from store.documents import Unstorable, to_bson
+from store.mending import Mender
 from store.outcome import Outcome, Verdict
 from store.waiting import BATCH_BYTES, BATCH_DOCUMENTS, BackOff, Entry
 from store.writer import Writer
 from venue import VENUES
 from wire.messages import Answer, Document
-from wire.names import BUCKETS
+from wire.names import BUCKETS, position_at
 from wire.settings import Settings
 
 NS_PER_S = 1_000_000_000
@@ -65,6 +69,8 @@ class Rebuilt:
     """Versions that were given to the database."""
     stored: int = 0
     """Of them those that it did not have."""
+    mended: int = 0
+    """Of these the ones of which it had a wrong one (store.mending)."""
     refused: int = 0
     reason: str = ""
     """Why the first of these was refused."""
@@ -90,8 +96,7 @@ def by_clock(lines: Iterable[Iterator[Group]]) -> Iterator[Group]:
 def starts(checkpoints: Path, journals: Mapping[str, Path]) -> list[Saved]:
     """Return where the securities start whose beginning the *journals* (by line) do not hold any more.
 
-    Of those with no checkpoint that the journal carries on from nothing is returned: they start where the
-    journal next names them.
+    Those with no checkpoint that the journal carries on from start where it next names them.
     """
     if not checkpoints.is_dir():
         return []
@@ -114,13 +119,13 @@ def starts(checkpoints: Path, journals: Mapping[str, Path]) -> list[Saved]:
 
 
 def rebuild(
-    writer: Writer,
+    database: Database[Any],
     settings: Settings,
     journals: Mapping[str, Path],
     saved: Sequence[Saved],
     told: Callable[[Group], None] | None = None,
 ) -> list[Rebuilt]:
-    """Put the documents of *journals* (by line) where *writer* writes; return what was made, by security.
+    """Put the documents of *journals* (by line) into *database*; return what was made, by security.
 
     Raises:
         CannotRebuild: the database stays away, or a journal is of a venue that nobody knows.
@@ -129,8 +134,8 @@ def rebuild(
     for line in journals:
         if line.partition("/")[0] not in VENUES:
             raise CannotRebuild(f"there is a journal of {line}, a venue that this program does not know")
-    writer.prepare()
-    made = _Rebuild(writer, settings, saved)
+    made = _Rebuild(database, settings, saved)
+    made.whole_lines = frozenset(line for line, folder in journals.items() if _is_whole(folder))
     lost: dict[str, deque[Skipped]] = {line: deque() for line in journals}
     with closing(_Readers(journals, lost)) as readers:
         for group in by_clock(readers.groups()):
@@ -155,17 +160,26 @@ class _Readers:
             reader.close()
 
 
+def _is_whole(folder: Path) -> bool:
+    """Say whether the journal in *folder* reaches back to the first record of its line."""
+    return [segment.first for segment in segments_in(folder)][:1] == [position_at(1, 0)]
+
+
 def _skipped(lost: deque[Skipped], skipped: Skipped) -> None:
     if skipped.next > skipped.first:
         lost.append(skipped)
 
 
 class _Rebuild:
-    def __init__(self, writer: Writer, settings: Settings, saved: Sequence[Saved]) -> None:
+    def __init__(self, database: Database[Any], settings: Settings, saved: Sequence[Saved]) -> None:
         images_s = settings.image_seconds("l2"), settings.image_seconds("l3")
         recipe = Recipe(settings.window_seconds * NS_PER_S, *images_s)
         self.rebuilt: dict[str, Rebuilt] = {}
-        self._writer = writer
+        self.whole_lines: frozenset[str] = frozenset()
+        """Lines whose journal reaches back to its first record."""
+        self._writer = Writer(database, settings.recorder_id(), settings.window_seconds)
+        self._writer.prepare()
+        self._mender = Mender(database, recipe.window_ns)
         self._maintainer = Maintainer(VENUES, recipe, range(BUCKETS))
         # without a line to wait for everything counts as synced: it is read from the disk
         self._conditioner = Conditioner(window_ns=recipe.window_ns, reply_to="", token=RUN, lines=frozenset())
@@ -178,6 +192,7 @@ class _Rebuild:
     def feed(self, group: Group, lost: deque[Skipped]) -> None:
         """Take the next group, after what it means that records before it are *lost*."""
         while lost and lost[0].next <= group.first:
+            self.whole_lines -= {group.line}
             self._take(self._maintainer.lost(group.line, lost.popleft().next))
         self._take(self._maintainer.feed(group))
 
@@ -207,28 +222,48 @@ class _Rebuild:
                 self._settle(document, Outcome(Verdict.REFUSED, str(error)))
             else:
                 size += len(entries[-1].data)
+        self._write(entries)
+
+    def _write(self, entries: list[Entry]) -> None:
+        """Write *entries* until each is settled.
+
+        Raises:
+            CannotRebuild: the database stays away.
+        """
         back_off, deadline = BackOff(), time.monotonic() + PATIENCE_S
         while entries:
-            outcomes = self._writer.put(entries)
-            again: list[Entry] = []
-            for entry, outcome in zip(entries, outcomes, strict=True):
-                if outcome.verdict in (Verdict.RETRY, Verdict.AGAIN):
-                    again.append(entry)
-                    if time.monotonic() > deadline:
-                        raise CannotRebuild(
-                            f"the database does not take {entry.document.id}: {outcome.reason}"
-                        )
-                else:
+            outcomes = list(zip(entries, self._writer.put(entries), strict=True))
+            had = [entry.document for entry, outcome in outcomes if outcome.verdict is Verdict.HAD]
+            wrong = {document.id for document in self._mender.remove_wrong(had, self._whole(had))}
+            entries = []
+            for entry, outcome in outcomes:
+                if entry.document.id in wrong:
+                    self._of(entry.document.security).mended += 1
+                    entries.append(entry)
+                elif outcome.verdict not in (Verdict.RETRY, Verdict.AGAIN):
                     self._settle(entry.document, outcome)
-            entries = again
-            if entries:
+                elif time.monotonic() < deadline:
+                    entries.append(entry)
+                else:
+                    raise CannotRebuild(f"the database does not take {entry.document.id}: {outcome.reason}")
+            if len(entries) > len(wrong):
                 time.sleep(back_off.failed())
 
+    def _whole(self, documents: Iterable[Document]) -> frozenset[str]:
+        """Return which securities of *documents* are made from their beginning, nothing being lost."""
+        return frozenset(
+            name
+            for name in {document.security for document in documents}
+            if self._maintainer.securities[name].outlet.line in self.whole_lines
+            and self._of(name).starts_from == "journal"
+        )
+
+    def _of(self, security: str) -> Rebuilt:
+        return self.rebuilt.setdefault(security, Rebuilt(security, "journal"))
+
     def _settle(self, document: Document, outcome: Outcome) -> None:
-        name, key = document.security, (document.id, document.covered)
-        if name not in self.rebuilt:
-            self.rebuilt[name] = Rebuilt(name, "journal")
-        self.rebuilt[name].made(document, outcome)
+        key = document.id, document.covered
+        self._of(document.security).made(document, outcome)
         refused = outcome.verdict is Verdict.REFUSED
         answer = Answer(refused=((*key, outcome.reason),)) if refused else Answer(stored=(key,))
         self._conditioner.answer(answer, 0)

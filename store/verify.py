@@ -17,7 +17,7 @@ from typing import Any
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, header, order
 from store.documents import date_ns
 from store.ledger import LedgerCheck
-from store.pieces import Piece, pieces_of
+from store.pieces import check_block, pieces_of
 from store.proof import FeedProof
 from store.tally import Tally
 from store.unreadable import Damaged
@@ -117,29 +117,12 @@ class _Walk:
         for block, kind, stored in readable:
             try:
                 pieces = pieces_of(kind, stored)
-                _check(block, stored, pieces, self._blocks.window_ns)
+                check_block(block, stored, pieces, self._blocks.window_ns)
             except Damaged as error:
                 self._proof.damaged(kind, stored, block.start_ns, error)
                 continue
             for piece in pieces:
                 self._proof.piece(piece)
-
-
-def _check(block: Block, stored: dict[str, Any], pieces: list[Piece], window_ns: int) -> None:
-    """Check what the header says beside its chains.
-
-    Raises:
-        Damaged: something that the rows contradict.
-    """
-    rows = sum(len(piece) for piece in pieces)
-    if block.rows != rows:
-        raise Damaged(block.id, f"it says {block.rows} rows and has {rows}")
-    ids = sum(chain.last_id - chain.first_id + 1 for chain in block.chains)
-    if block.has_ids and stored.get("covered") != ids:
-        raise Damaged(block.id, f"it says that it covers {stored.get('covered')} ids and has {ids}")
-    first_ns, last_ns = int(pieces[0].effective_ns[0]), int(pieces[-1].effective_ns[-1])
-    if not block.start_ns <= first_ns <= last_ns < block.start_ns + window_ns:
-        raise Damaged(block.id, "its rows are not of its window")
 
 
 def _start_of(stored: dict[str, Any]) -> int:

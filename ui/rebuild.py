@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from store.rebuild import Rebuilt
     from wire.settings import Settings
 
-_COLUMNS = ("security", "from", "to", "starts_from", "documents", "stored", "refused")
+_COLUMNS = ("security", "from", "to", "starts_from", "documents", "stored", "mended", "refused")
 
 
 def rebuild(
@@ -63,7 +63,7 @@ def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progres
     from store.embedded import running
     from store.rebuild import CannotRebuild, starts
     from store.rebuild import rebuild as make
-    from store.writer import Writer, WrongWindow
+    from store.writer import WrongWindow
 
     with ExitStack() as opened:
         journals = _journals(settings, folders, opened)
@@ -71,9 +71,7 @@ def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progres
         try:
             opened.enter_context(running(settings, make=True))
             client = opened.enter_context(connect(settings))
-            database = client[settings.mongodb_database]
-            writer = Writer(database, settings.recorder_id(), settings.window_seconds)
-            return make(writer, settings, journals, saved, _telling(progress))
+            return make(client[settings.mongodb_database], settings, journals, saved, _telling(progress))
         except (NoDatabase, WrongWindow, CannotRebuild) as error:
             raise CannotRun(str(error)) from error
         except PyMongoError as error:
@@ -144,6 +142,7 @@ def _row(made: "Rebuilt") -> dict[str, Any]:
         "starts_from": made.starts_from,
         "documents": made.documents,
         "stored": made.stored,
+        "mended": made.mended,
         "refused": made.refused,
         "reason": made.reason or None,
     }
