@@ -58,8 +58,8 @@ class _Walk:
 
     def run(self, low_ns: int, high_ns: int, told: Told | None) -> None:
         try:
-            low_ns = self._start(low_ns)
-            blocks = self._blocks.batches(self._tally.security, self._kinds, low_ns, high_ns, receipts=True)
+            low_ns, first_ns = self._start(low_ns, high_ns)
+            blocks = self._blocks.batches(self._tally.security, self._kinds, first_ns, high_ns, receipts=True)
             for end_ns, found in blocks:
                 self._beside(low_ns, end_ns)
                 self._windows(found)
@@ -71,22 +71,25 @@ class _Walk:
             self._tally.wrong(low_ns, error.identity, str(error))
         self._proof.finish()
 
-    def _start(self, low_ns: int) -> int:
-        """Return where to begin so that the book of the first window after *low_ns* is known."""
+    def _start(self, low_ns: int, high_ns: int) -> tuple[int, int]:
+        """Return from when on all is read, and where its first block is.
+
+        That is before *low_ns* where the book of the first window after it comes from an earlier image.
+        """
         window = self._blocks.after(self._tally.security, self._kinds, low_ns)
-        if not window or window[0].kind not in BOOK_KINDS:
-            return low_ns
+        if not window:
+            return low_ns, high_ns
         first, chain = window[0], window[0].chains[0]
-        if chain.image_id is None or chain.image_id >= chain.first_id:
-            return low_ns
+        if first.kind not in BOOK_KINDS or chain.image_id is None or chain.image_id >= chain.first_id:
+            return low_ns, first.start_ns
         try:
             image = self._image(chain.image_id, first.start_ns)
         except Damaged as error:
             self._tally.wrong(first.start_ns, error.identity, str(error))
             self._proof.start_without_book()
-            return low_ns
+            return low_ns, first.start_ns
         self._proof.start_after(chain.image_id, first.start_ns)
-        return date_ns(image["start"])
+        return date_ns(image["start"]), date_ns(image["start"])
 
     def _image(self, update_id: int, until_ns: int) -> dict[str, Any]:
         return self._blocks.image(self._tally.security, update_id, until_ns)
