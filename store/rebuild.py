@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from heapq import merge
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo.database import Database
 
@@ -88,6 +88,15 @@ class Rebuilt:
             self.to_ns = last if self.to_ns is None else max(last, self.to_ns)
 
 
+class Result(NamedTuple):
+    """What a rebuild came to."""
+
+    rebuilt: list[Rebuilt]
+    """By security."""
+    lost: list[str]
+    """Lines in whose journals records could not be read: what they held is missing, with a ledger row."""
+
+
 def by_clock(lines: Iterable[Iterator[Group]]) -> Iterator[Group]:
     """Yield the groups of several lines in the order in which they are fed: received first, fed first."""
     return merge(*lines, key=lambda group: group.recv_ns)
@@ -124,8 +133,8 @@ def rebuild(
     journals: Mapping[str, Path],
     saved: Sequence[Saved],
     told: Callable[[Group], None] | None = None,
-) -> list[Rebuilt]:
-    """Put the documents of *journals* (by line) into *database*; return what was made, by security.
+) -> Result:
+    """Put the documents of *journals* (by line) into *database*; return what was made.
 
     Raises:
         CannotRebuild: the database stays away, or a journal is of a venue that nobody knows.
@@ -143,7 +152,7 @@ def rebuild(
             if told is not None:
                 told(group)
     made.finish()
-    return sorted(made.rebuilt.values(), key=lambda each: each.security)
+    return Result(sorted(made.rebuilt.values(), key=lambda each: each.security), sorted(made.lost_lines))
 
 
 class _Readers:
@@ -176,7 +185,8 @@ class _Rebuild:
         recipe = Recipe(settings.window_seconds * NS_PER_S, *images_s)
         self.rebuilt: dict[str, Rebuilt] = {}
         self.whole_lines: frozenset[str] = frozenset()
-        """Lines whose journal reaches back to its first record."""
+        """Lines whose journal reaches back to its first record, none being lost on the way."""
+        self.lost_lines: set[str] = set()
         self._writer = Writer(database, settings.recorder_id(), settings.window_seconds)
         self._writer.prepare()
         self._mender = Mender(database, recipe.window_ns)
@@ -193,6 +203,7 @@ class _Rebuild:
         """Take the next group, after what it means that records before it are *lost*."""
         while lost and lost[0].next <= group.first:
             self.whole_lines -= {group.line}
+            self.lost_lines.add(group.line)
             self._take(self._maintainer.lost(group.line, lost.popleft().next))
         self._take(self._maintainer.feed(group))
 

@@ -16,7 +16,7 @@ from ui.progress import Progress
 
 if TYPE_CHECKING:
     from journal.group import Group
-    from store.rebuild import Rebuilt
+    from store.rebuild import Rebuilt, Result
     from wire.settings import Settings
 
 _COLUMNS = ("security", "from", "to", "starts_from", "documents", "stored", "mended", "refused")
@@ -44,11 +44,17 @@ def rebuild(
     settings = load_settings(os.environ | ({} if into is None else {"MONGODB_DATABASE": into}))
     _refuse_beside_a_recorder(settings, load_settings(os.environ).mongodb_database)
     with Progress() as progress:
-        rows = [_row(each) for each in _rebuilt(settings, journal, progress)]
+        made = _rebuilt(settings, journal, progress)
+    rows = [_row(each) for each in made.rebuilt]
     show.json_lines(rows) if as_json else show.table(rows, _COLUMNS, "the journals name no security")
     refused = [row for row in rows if row["refused"]]
     if refused:
         raise BadAnswer(f"{len(refused)} of {len(rows)} not whole: {refused[0]['reason']}")
+    if made.lost:
+        raise BadAnswer(
+            f"records in the journal of {', '.join(made.lost)} cannot be read (obl verify --journal): what "
+            "they held is missing, and rows of the ledger say so"
+        )
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +62,7 @@ def register(app: typer.Typer) -> None:
     app.command("rebuild")(rebuild)
 
 
-def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progress) -> "list[Rebuilt]":
+def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progress) -> "Result":
     from pymongo.errors import PyMongoError
 
     from store.connection import NoDatabase, connect, describe, where

@@ -71,7 +71,13 @@ Make = Callable[..., list[Rebuilt]]
 
 
 @pytest.fixture
-def make(mongo: Database[Any], settings: Settings, tmp_path: Path) -> Make:
+def lost() -> list[str]:
+    """The lines of whose journals something could not be read."""
+    return []
+
+
+@pytest.fixture
+def make(mongo: Database[Any], settings: Settings, tmp_path: Path, lost: list[str]) -> Make:
     """Rebuild what lies in the folders given (default: the kept ones) and return what was made."""
 
     def made(*folders: Path) -> list[Rebuilt]:
@@ -79,7 +85,9 @@ def make(mongo: Database[Any], settings: Settings, tmp_path: Path) -> Make:
         shutil.rmtree(into, ignore_errors=True)
         kept = journals_in(settings.data_dir / "journal")
         journals = gather(folders or kept, into)
-        return rebuild(mongo, settings, journals, starts(settings.data_dir / "checkpoints", journals))
+        made = rebuild(mongo, settings, journals, starts(settings.data_dir / "checkpoints", journals))
+        lost.extend(made.lost)
+        return made.rebuilt
 
     return made
 
@@ -154,13 +162,16 @@ def test_what_began_before_the_journal_starts_from_its_oldest_usable_checkpoint(
     assert len(left_out) < len(windows)
 
 
-def test_a_lost_segment_is_what_it_was_to_the_logger(make: Make, mongo: Database[Any], journal: Path) -> None:
+def test_a_lost_segment_is_what_it_was_to_the_logger(
+    make: Make, mongo: Database[Any], journal: Path, lost: list[str]
+) -> None:
     make()
+    assert lost == []
     whole = documents(mongo)
-    lost = segments_in(journal)[3]
-    lost.path.unlink()
+    segments_in(journal)[3].path.unlink()
     clear(mongo)
     make()
+    assert lost == [LINE]
     causes = [row["cause"] for row in mongo.gaps.find({"feed": "trades"})]
     assert causes == ["disk"]
     assert len(documents(mongo)) <= len(whole) + 1
@@ -196,6 +207,28 @@ def test_a_journal_without_its_beginning_replaces_nothing_sound(
     segments_in(journal)[0].path.unlink()
     make()
     assert documents(mongo) == changed
+
+
+def test_a_journal_with_a_hole_replaces_nothing_sound(
+    make: Make, mongo: Database[Any], settings: Settings
+) -> None:
+    told = Story().begin().snapshot(0, 100, [("10", "1"), ("3", "1")])
+    for second in range(1, 60):
+        told.update(second, 100 + second, bids=[("9", str(second))])
+        if second == 26:
+            told.snapshot(second + 0.5, 100 + second, cause="audit")  # (without the bid at 3)
+    folder = segments(settings.data_dir / "journal" / "binance-a", told.groups, each=20)
+    make()
+    whole = documents(mongo)
+    segments_in(folder)[1].path.unlink()
+    [made] = make()
+    assert made.mended == 0
+    found = documents(mongo)
+    assert {name: found[name] for name in whole} == whole
+    clear(mongo)
+    make()
+    other = documents(mongo)
+    assert [name for name in other if name.startswith("images") and other[name] != whole.get(name)] != []
 
 
 def test_groups_of_several_lines_are_fed_in_the_order_they_were_received() -> None:
