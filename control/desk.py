@@ -6,9 +6,10 @@ command              answered
 list status uptime   at once
 processes ping
 remove policy        at once, after the new desired state is kept
-add                  when each security's line says subscribed or refused, or after 5 s: pending
+add                  when a line of each security says subscribed, or all refused, or after 5 s: pending
 book                 when its maintainer replies, or after 5 s: ``no_answer``
-snapshot reset       when every line concerned has replied, or after 5 s
+snapshot             when a line of each venue concerned has replied, or after 5 s
+reset                when every line concerned has replied, or after 5 s
 terminate            at once; then everything stops
 
 A security that its venue refuses while its ``add`` waits leaves the desired state again.
@@ -19,7 +20,7 @@ from typing import Any
 import msgspec
 
 from control import registry
-from control.health import Board, by_process, ingester_of
+from control.health import Board, ingester_of
 from control.protocol import BadCall, Call, answered, failed, parse
 from wire.messages import Beat, Desired, Reply, Request, Wanted
 from wire.names import venue_of, venue_of_line
@@ -179,7 +180,7 @@ class Desk:
             match pending.work:
                 case _Adding() as adding:
                     for security, wanted in adding.waiting.items():
-                        _, reason = self.board.lines_word(wanted)
+                        _, reason = self.board.lines_word(wanted, now.s)
                         row = _row(security, "pending")
                         adding.rows[security] = {**row, "reason": reason} if reason else row
                     adding.waiting.clear()
@@ -214,7 +215,7 @@ class Desk:
         """See which of the added securities their lines have spoken of."""
         effects: list[Effect] = []
         for security, wanted in list(adding.waiting.items()):
-            word, reason = self.board.lines_word(wanted)
+            word, reason = self.board.lines_word(wanted, now.s)
             if word == "refused":
                 adding.rows[security] = _row(security, "error", reason or "the venue refused it")
                 if wanted in self.desired.securities:
@@ -280,12 +281,12 @@ class Desk:
     # --- handing on --------------------------------------------------------------------------
 
     def _hand_on(self, caller: bytes, call: Call, now: Now) -> list[Effect]:
-        parts = self._parts(call)
+        parts = self._parts(call, now)
         self._room()
         number = self._wait(_Pending(caller, call, now.s + WAIT_S, _Asking(set(parts))))
         return [Ask(process, Request(number, call.command, args)) for process, args in parts.items()]
 
-    def _parts(self, call: Call) -> dict[str, dict[str, Any]]:
+    def _parts(self, call: Call, now: Now) -> dict[str, dict[str, Any]]:
         """Return what is asked of which process."""
         if call.command == "reset":
             lines = self.board.workers.lines
@@ -307,7 +308,7 @@ class Desk:
         securities = call.securities or tuple(registry.names(self.desired))
         if not securities:
             raise BadCall("unknown_security", "nothing is recorded: obl add starts it")
-        grouped = by_process(securities, self.board.workers)
+        grouped = self.board.by_line(securities, now.s)
         return {process: {"securities": names} for process, names in grouped.items()}
 
     def _finish(self, number: int, pending: _Pending, asking: _Asking) -> list[Effect]:

@@ -15,15 +15,16 @@ A, B = "binance:BTCUSDT", "coinbase:BTC-USD"
 NEW = "binance:ETHUSDT"
 WINDOW_NS = 10_000_000_000
 WORKERS = Workers(("binance/a", "coinbase/a"), 1, 1, 1)
+TWO_LINES = Workers(("binance/a", "binance/b", "coinbase/a"), 1, 1, 1)
 
 
 def at(seconds: float) -> Now:
     return Now(seconds, 1_700_000_000_000_000_000 + int(seconds * 1e9), 100, 10)
 
 
-def desk(*securities: str) -> Desk:
+def desk(*securities: str, workers: Workers = WORKERS) -> Desk:
     desired = registry.add(registry.EMPTY, list(securities or (A, B)), 0, 1)
-    return Desk(desired, Board(WORKERS), WINDOW_NS, 0, at(0))
+    return Desk(desired, Board(workers), WINDOW_NS, 0, at(0))
 
 
 def ask(made: Desk, command: str, seconds: float = 0, caller: bytes = b"me", **args: Any) -> list[Effect]:
@@ -100,6 +101,36 @@ def test_add_of_what_is_subscribed_is_answered_at_once_and_changes_nothing() -> 
     beat(made, "ingest-binance-a", binance_BTCUSDT={"state": "subscribed"})
     effects = ask(made, "add", security=A)
     assert [type(effect) for effect in effects] == [Answer]
+
+
+def test_of_two_lines_the_first_that_subscribed_answers_an_add() -> None:
+    made = desk(workers=TWO_LINES)
+    ask(made, "add", security="ethusdt")
+    assert beat(made, "ingest-binance-a", binance_ETHUSDT={"state": "pending", "reason": "no network"}) == []
+    told = beat(made, "ingest-binance-b", binance_ETHUSDT={"state": "subscribed"})
+    assert [row["security"] for row in result(told)] == [NEW]
+
+
+def test_two_lines_that_have_not_subscribed_are_pending_after_five_seconds() -> None:
+    made = desk(workers=TWO_LINES)
+    ask(made, "add", security="ethusdt")
+    beat(made, "ingest-binance-b", binance_ETHUSDT={"state": "pending", "reason": "no network"})
+    [row] = result(made.tick(at(WAIT_S)))
+    assert (row["state"], row["reason"]) == ("pending", "no network")
+
+
+def test_a_snapshot_goes_to_one_line_of_a_venue_and_a_reset_to_all() -> None:
+    made = desk(workers=TWO_LINES)
+    asked = ask(made, "snapshot", security="ALL")
+    assert [each.process for each in asked if isinstance(each, Ask)] == [
+        "ingest-binance-a",
+        "ingest-coinbase-a",
+    ]
+    asked = ask(made, "reset", venue="binance")
+    assert [each.process for each in asked if isinstance(each, Ask)] == [
+        "ingest-binance-a",
+        "ingest-binance-b",
+    ]
 
 
 def test_an_unknown_venue_is_an_error_at_once() -> None:
