@@ -4,7 +4,7 @@ links          event                                            what happens
 none           something to record, back-off over               dial
 none           dial failed                                      back-off, one log line per new reason
 one, open      24 h near, venue asks for it, ``reset``          dial a second one (make before break)
-two            the new one goes on from the old, or 5 s are over the old one is closed, ``rotation``
+two            the new one goes on from the old (or 5 s of both) the old one is closed, ``rotation``
 two            either is lost                                   the other goes on
 one            lost                                             back-off, dial
 any            nothing to record, or the line is paused         closed
@@ -67,6 +67,8 @@ class Shard:
         self._dial_at = 0
         self._rotate_ns = rotate_ns
         self._replace = ""
+        self._carried_at: int | None = None
+        """Since when the newest link carries all that the oldest does."""
 
     def replace(self, reason: str) -> None:
         """Take a new connection, without a hole."""
@@ -119,16 +121,23 @@ class Shard:
             return Step()
         link = self._new_link(now)
         self.links.append(link)
+        self._carried_at = None
         return Step(dial=link)
 
     def _relieved(self, newest: Link, now: int) -> bool:
         """Whether the newest link delivers what the oldest did, from before the oldest's end on."""
         oldest = self.links[0]
         if not newest.carried.issuperset(oldest.carried & self.symbols.keys()):
+            self._carried_at = None
             return False
-        if now - newest.since >= OVERLAP_NS:
+        if self._carried_at is None:
+            self._carried_at = now
+        if now - self._carried_at >= OVERLAP_NS:
             return True
         shared = oldest.delivered & newest.carried
-        return newest.delivered >= shared and all(
-            self._overlap(symbol, oldest.number, newest.number) for symbol in shared
+        # nothing to compare (trades only, a quiet market): time alone says that both had it
+        return (
+            bool(shared)
+            and newest.delivered >= shared
+            and all(self._overlap(symbol, oldest.number, newest.number) for symbol in shared)
         )

@@ -203,6 +203,10 @@ class Settings(BaseModel):
         counts = lines_of(self.ingest_lines)
         return [f"{venue}/{letter}" for venue in VENUES for letter in ascii_lowercase[: counts[venue]]]
 
+    def lines_of_venue(self, venue: str) -> int:
+        """Return how many lines *venue* has."""
+        return lines_of(self.ingest_lines)[venue]
+
     def image_seconds(self, book: str) -> int:
         """Return the seconds between base images of a *book* (``l2`` or ``l3``) without a policy."""
         if book == "l3" and "base_image_seconds" not in self.model_fields_set:

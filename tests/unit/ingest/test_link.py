@@ -128,6 +128,24 @@ def test_the_old_connection_waits_for_the_new_one_to_deliver_but_not_for_ever_fo
     assert made.due(["A", "B"], 2) == Step(close=old, reason="reset")
 
 
+def test_with_nothing_to_compare_both_connections_carry_it_for_five_seconds_from_the_last_ack() -> None:
+    made = shard()
+    made.symbols = {"A": None, "B": None}
+    old = dialed(made, 0)
+    made.opened(old, 0)
+    old.carried = {"A", "B"}
+    made.replace("reset")
+    new = dialed(made, 1)
+    made.opened(new, 1)
+    new.carried = {"A"}
+    acked = 3 * OVERLAP_NS
+    assert made.due(["A", "B"], acked - 1) == Step()
+    new.carried = {"A", "B"}
+    assert made.due(["A", "B"], acked) == Step()
+    assert made.due(["A", "B"], acked + OVERLAP_NS - 1) == Step()
+    assert made.due(["A", "B"], acked + OVERLAP_NS) == Step(close=old, reason="reset")
+
+
 def test_nothing_wanted_closes_what_is_open() -> None:
     made = shard()
     link = dialed(made, 0)
