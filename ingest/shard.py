@@ -35,6 +35,9 @@ STEADY_NS = 30 * NS_PER_SECOND
 OVERLAP_NS = 5 * NS_PER_SECOND
 """A quiet security need not deliver on the new connection before the old one may go."""
 
+LONGEST_OVERLAP_NS = 60 * NS_PER_SECOND
+"""An old connection that lags may deliver for so long until it reaches where the new one began."""
+
 
 class Step(NamedTuple):
     """What a shard wants done about its connections."""
@@ -132,12 +135,11 @@ class Shard:
             return False
         if self._carried_at is None:
             self._carried_at = now
-        if now - self._carried_at >= OVERLAP_NS:
-            return True
-        shared = oldest.delivered & newest.carried
-        # nothing to compare (trades only, a quiet market): time alone says that both had it
-        return (
-            bool(shared)
-            and newest.delivered >= shared
-            and all(self._overlap(symbol, oldest.number, newest.number) for symbol in shared)
-        )
+        waited = now - self._carried_at
+        both = oldest.delivered & newest.delivered
+        if waited < LONGEST_OVERLAP_NS and not all(
+            self._overlap(symbol, oldest.number, newest.number) for symbol in both
+        ):
+            return False
+        # with nothing to compare (trades only, a quiet market) time alone says that both had it
+        return waited >= OVERLAP_NS or (bool(both) and both >= oldest.delivered & newest.carried)
