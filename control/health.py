@@ -110,6 +110,32 @@ class Board:
         heard = self._heard.get(process)
         return heard is not None and now_s - heard.at_s <= SILENCE_S
 
+    def incarnation(self, process: str) -> tuple[int, int] | None:
+        """Return pid and start of the last process of that name that was heard; None for none."""
+        heard = self._heard.get(process)
+        return (heard.beat.pid, heard.beat.started_ns) if heard else None
+
+    def carried(self, process: str) -> frozenset[str]:
+        """Return the securities that ingester *process* has subscribed; of any other process none."""
+        heard = self._heard.get(process)
+        entries = _map(heard.beat.health.get("securities")) if heard else {}
+        return frozenset(name for name, entry in entries.items() if _map(entry).get("state") == "subscribed")
+
+    def alone(self, process: str, now_s: float) -> bool:
+        """Whether there is a security that *process* carries whose book no other line has at this moment."""
+        return any(
+            not any(
+                other != process and self.alive(other, now_s) and security in self.carried(other)
+                for other in self._carriers(security)
+            )
+            for security in self.carried(process)
+        )
+
+    def well(self, desired: Desired, now_s: float) -> frozenset[str]:
+        """Return the securities that are recorded as they should be, and ``database`` if it is reachable."""
+        healthy = [w.security for w in desired.securities if self.state(w, now_s) in _HEALTHY]
+        return frozenset([*healthy, "database"] if self._database(now_s)["reachable"] else healthy)
+
     def beating(self, now_s: float) -> list[str]:
         """Return every process that beats."""
         return [name for name in self._heard if self.alive(name, now_s)]

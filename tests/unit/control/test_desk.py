@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control import registry
-from control.desk import MAX_WAITING, WAIT_S, Answer, Ask, Desk, Effect, Keep, Now, Say, StopAll
+from control.desk import MAX_WAITING, WAIT_S, Desk
+from control.effects import Answer, Ask, Effect, Keep, Now, Say, Signal, StopAll, StopSelf
 from control.health import Board, Workers
+from control.restarting import STEADY_S
 from wire.messages import Beat, Reply, Request
 
 A, B = "binance:BTCUSDT", "coinbase:BTC-USD"
@@ -24,7 +26,7 @@ def at(seconds: float) -> Now:
 
 def desk(*securities: str, workers: Workers = WORKERS) -> Desk:
     desired = registry.add(registry.EMPTY, list(securities or (A, B)), 0, 1)
-    return Desk(desired, Board(workers), WINDOW_NS, 0, at(0))
+    return Desk(desired, Board(workers), WINDOW_NS, 0, at(0), [*workers.names(), "control", "database"])
 
 
 def ask(made: Desk, command: str, seconds: float = 0, caller: bytes = b"me", **args: Any) -> list[Effect]:
@@ -212,6 +214,40 @@ def test_reset_of_one_venue_leaves_the_other_alone() -> None:
     assert error(ask(desk(), "reset", venue="kraken"))[0] == "bad_argument"
 
 
+def test_restart_asks_the_process_to_end_and_answers_when_another_beats_in_its_place() -> None:
+    made = desk()
+    made.beat(Beat("store-0", 1, 1, {}), at(0))
+    (asked,) = ask(made, "restart", process="store")
+    assert isinstance(asked, Ask)
+    assert (asked.process, asked.request.command) == ("store-0", "restart")
+    assert made.reply(Reply(asked.request.id, "store-0", True)) == []
+    assert made.tick(at(3)) == []
+    made.beat(Beat("store-0", 2, 2, {}), at(3))
+    assert made.tick(at(3)) == []
+    assert made.unreachable("store-0", asked.request.id) == []
+    [row] = result(made.tick(at(3 + STEADY_S)))
+    assert (row["process"], row["ok"]) == ("store-0", True)
+
+
+def test_the_database_is_signalled_and_control_goes_when_it_has_answered() -> None:
+    assert ask(desk(), "restart", process="database") == [Signal("database", "TERM")]
+    effects = ask(desk(), "restart", process="control")
+    assert result(effects[:1]) == [{"process": "control", "ok": True}]
+    assert effects[1:] == [StopSelf()]
+
+
+def test_a_restart_of_what_is_not_here_or_not_ours_or_while_another_goes_on_is_refused() -> None:
+    made = desk()
+    assert error(ask(made, "restart", process="kitchen"))[0] == "bad_argument"
+    ask(made, "restart", process="book")
+    assert error(ask(made, "restart", process="store")) == (
+        "refused",
+        "another restart is under way: try again when it is done",
+    )
+    alone = Desk(registry.EMPTY, Board(WORKERS), WINDOW_NS, 0, at(0))
+    assert error(ask(alone, "restart", process="store"))[0] == "refused"
+
+
 def test_terminate_answers_and_then_stops() -> None:
     effects = ask(desk(), "terminate")
     assert result(effects[:1]) == {"stopping": True}
@@ -240,7 +276,7 @@ def test_callers_beyond_the_bound_are_refused_and_change_nothing() -> None:
 
 
 commands = st.sampled_from(
-    ["add", "remove", "book", "snapshot", "reset", "policy", "list", "status", "nonsense"]
+    ["add", "remove", "book", "snapshot", "reset", "restart", "policy", "list", "status", "nonsense"]
 )
 events = st.lists(
     st.one_of(
@@ -260,7 +296,7 @@ def test_every_caller_is_answered_exactly_once_whatever_happens(script: list[tup
         effects: list[Effect] = []
         if event == "ask":
             asked += 1
-            args = {"venue": "binance"} if one == "reset" else {"security": two}
+            args = {"reset": {"venue": "binance"}, "restart": {"process": "book"}}.get(one, {"security": two})
             effects = ask(made, one, moment, b"%d" % asked, **({} if one in ("list", "status") else args))
         elif event == "beat":
             effects = made.beat(
