@@ -1,4 +1,4 @@
-"""`obl restart` under a real supervisord: every stage comes back, and only a lone ingester misses something."""
+"""`obl restart` under a real supervisord: every stage comes back, and only a lone line misses something."""
 
 import json
 import os
