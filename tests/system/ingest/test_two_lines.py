@@ -64,7 +64,7 @@ def between(found: list[int], other: list[int]) -> list[int]:
 
 
 def test_both_lines_of_a_venue_journal_the_same_ids(binance: tuple[Line, Line]) -> None:
-    first, second = binance
+    first, _ = binance
     first.desire(wanted(BINANCE))
     first.until("both have some", lambda: min(len(updates(line)) for line in binance) >= 20)
     ids = [[last for _, last in updates(line)] for line in binance]
