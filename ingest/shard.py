@@ -57,7 +57,7 @@ class Shard:
         rng: Random,
         rotate_ns: int,
     ) -> None:
-        """*overlap* says of a symbol whether one connection goes on from another without a hole."""
+        """*overlap* says of a symbol whether the first connection has reached where the second one began."""
         self.links: list[Link] = []
         """The oldest first."""
         self.symbols: dict[str, None] = {}
