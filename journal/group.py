@@ -145,12 +145,6 @@ class Group(msgspec.Struct, frozen=True):
         """Position after the last record."""
         return self.first + self.count
 
-    @property
-    def recv_ns(self) -> int:
-        """When the first of its records was received."""
-        moments: tuple[int, ...] = struct.unpack(f"<{self.count}q", self._recv_ns)
-        return min(moments)
-
     def records(self, buckets: Container[int] | None = None) -> list[Record]:
         """Return the records of *buckets* (None: of all) and those of ``EVERY_SECURITY``, by position."""
         if buckets is None:

@@ -34,8 +34,8 @@ from store.outcome import Outcome, Verdict
 from store.waiting import BATCH_BYTES, BATCH_DOCUMENTS, BackOff, Entry
 from store.writer import Writer
 from venue import VENUES
-from wire.messages import Answer, Document
-from wire.names import BUCKETS, position_at
+from wire.messages import Answer, Document, Marks
+from wire.names import BUCKETS, position_at, venue_of, venue_of_line
 from wire.settings import Settings
 
 NS_PER_S = 1_000_000_000
@@ -98,8 +98,8 @@ class Result(NamedTuple):
 
 
 def by_clock(lines: Iterable[Iterator[Group]]) -> Iterator[Group]:
-    """Yield the groups of several lines in the order in which they are fed: received first, fed first."""
-    return merge(*lines, key=lambda group: group.recv_ns)
+    """Yield the groups of several lines in the order of book.merge, each having all it will ever have."""
+    return merge(*lines, key=lambda group: (group.clock_ns, group.line))
 
 
 def starts(checkpoints: Path, journals: Mapping[str, Path]) -> list[Saved]:
@@ -113,18 +113,22 @@ def starts(checkpoints: Path, journals: Mapping[str, Path]) -> list[Saved]:
     firsts = {line: segments[0].first for line, at in journals.items() if (segments := segments_in(at))}
     saved = []
     for name, entry in rounds.securities().items():
-        first = firsts.get(entry.line)
-        if first is None or entry.born >= first:
+        its_firsts = {line: at for line, at in firsts.items() if venue_of_line(line) == venue_of(name)}
+        if not its_firsts or _reaches(entry.born, its_firsts):
             continue
-        positions = {
-            each.position for found in rounds.rounds for each in found.index.entries if each.security == name
-        }
-        for position in sorted(each for each in positions if each >= first):
-            state = rounds.state(name, position)
-            if state is not None and state["position"] == position:
-                saved.append(Saved(name, entry.line, entry.born, state))
+        entries = [each for found in rounds.rounds for each in found.index.entries if each.security == name]
+        usable = [each.positions for each in entries if _reaches(each.positions, its_firsts)]
+        for positions in sorted(usable, key=lambda each: sum(each.values())):
+            state = rounds.state(name, positions)
+            if state is not None and state["positions"] == positions:
+                saved.append(Saved(name, entry.born, state))
                 break
     return saved
+
+
+def _reaches(positions: Marks, firsts: Marks) -> bool:
+    """Say whether journals that begin at *firsts* hold all that follows *positions*."""
+    return all(positions.get(line, position_at(1, 0)) >= first for line, first in firsts.items())
 
 
 def rebuild(
@@ -265,9 +269,11 @@ class _Rebuild:
         return frozenset(
             name
             for name in {document.security for document in documents}
-            if self._maintainer.securities[name].outlet.line in self.whole_lines
-            and self._of(name).starts_from == "journal"
+            if self._of(name).starts_from == "journal" and self._lines_of(name) <= self.whole_lines
         )
+
+    def _lines_of(self, security: str) -> set[str]:
+        return {line for line in self._maintainer.read if venue_of_line(line) == venue_of(security)}
 
     def _of(self, security: str) -> Rebuilt:
         return self.rebuilt.setdefault(security, Rebuilt(security, "journal"))

@@ -133,7 +133,7 @@ def _supervisor(file: Path) -> int | None:
 def _telling(progress: Progress) -> "Callable[[Group], None]":
     from wire.times import iso
 
-    return lambda group: progress.tell(f"{group.line}  {iso(group.recv_ns)}")
+    return lambda group: progress.tell(f"{group.line}  {iso(group.clock_ns)}")
 
 
 def _row(made: "Rebuilt") -> dict[str, Any]:

@@ -104,7 +104,7 @@ def clear(mongo: Database[Any]) -> None:
 def keep_checkpoint(settings: Settings, groups: Sequence[bytes], count: int) -> None:
     """Keep the state after the first *count* of *groups*."""
     maintainer, _ = play(groups[:count])
-    states = [(each.outlet.line, each.dump()) for each in maintainer.securities.values()]
+    states = [each.dump() for each in maintainer.securities.values()]
     data = pack_round(range(BUCKETS), maintainer.read, {}, states)
     Rounds(settings.data_dir / "checkpoints", 0, range(BUCKETS)).write(data, {})
 
@@ -231,12 +231,12 @@ def test_a_journal_with_a_hole_replaces_nothing_sound(
     assert [name for name in other if name.startswith("images") and other[name] != whole.get(name)] != []
 
 
-def test_groups_of_several_lines_are_fed_in_the_order_they_were_received() -> None:
+def test_groups_of_several_lines_are_fed_in_the_order_of_their_clocks() -> None:
     one, other = Story(), Story()
     for second in range(10):
         (one if second % 3 else other).update(second, second + 1)
     fed = list(by_clock([iter(unpacked(each.groups)) for each in (one, other)]))
-    moments = [group.recv_ns for group in fed]
+    moments = [group.clock_ns for group in fed]
     assert moments == sorted(moments)
     assert len(fed) == len(one.groups) + len(other.groups)
     assert list(messages(play([])[0], fed)) == []
