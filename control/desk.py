@@ -23,10 +23,10 @@ from typing import Any
 import msgspec
 
 from control import registry
-from control.effects import Answer, Ask, Effect, Keep, Now, Say, Signal, StopAll, StopSelf
+from control.effects import Answer, Ask, Effect, Keep, Now, Say, StopAll, StopSelf
 from control.health import Board, ingester_of
 from control.protocol import BadCall, Call, answered, failed, parse
-from control.restarting import CONTROL, DATABASE, STAGES, Restarting, Step, processes_of
+from control.restarting import CONTROL, DATABASE, STAGES, Restarting, ending, processes_of
 from wire.messages import Beat, Desired, Reply, Request, Wanted
 from wire.names import venue_of, venue_of_line
 from wire.times import iso
@@ -340,7 +340,7 @@ class Desk:
     def _go_on(self, number: int, pending: _Pending, restarting: Restarting, now: Now) -> list[Effect]:
         steps = restarting.step(self.board, self.desired, now)
         if not restarting.done:
-            return [_ending(step, number) for step in steps]
+            return [ending(step, number) for step in steps]
         del self._pending[number]
         return [Answer(pending.caller, answered(pending.call.id, restarting.rows))]
 
@@ -376,13 +376,6 @@ class Desk:
         number, self._next_id = self._next_id, self._next_id + 1
         self._pending[number] = pending
         return number
-
-
-def _ending(step: Step, number: int) -> Effect:
-    """Return how a process is made to end: the database knows signals only."""
-    if step.kill or step.process == DATABASE:
-        return Signal(step.process, "KILL" if step.kill else "TERM")
-    return Ask(step.process, Request(number, "restart", {}))
 
 
 def whole_ms(moment_ns: int) -> int:

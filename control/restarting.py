@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from control.effects import Now
+from control.effects import Ask, Effect, Now, Signal
 from control.health import Board
-from wire.messages import Desired
+from wire.messages import Desired, Request
 
 BACK_S = 30.0
 OBEY_S = 10.0
@@ -134,3 +134,10 @@ def _is_another(current: _Current, board: Board, now: Now) -> bool:
 def processes_of(name: str, processes: Collection[str]) -> list[str]:
     """Return those of *processes* that *name* means: a stage, a venue's lines (``ingest-binance``) or one."""
     return [each for each in processes if each == name or each.startswith(f"{name}-")]
+
+
+def ending(step: Step, number: int) -> Effect:
+    """Return how a process is made to end: the database knows signals only."""
+    if step.kill or step.process == DATABASE:
+        return Signal(step.process, "KILL" if step.kill else "TERM")
+    return Ask(step.process, Request(number, "restart", {}))
