@@ -9,6 +9,7 @@ from pymongo import MongoClient
 
 from store.connection import connect
 from store.embedded import running as database_running
+from tests.chaos.comparing import COLLECTIONS, different, documents, rebuilt
 from tests.simulator.process import running
 from tests.system.running import KEY, Logger, exchanges
 from tests.system.test_end_to_end import is_stored_until_now
@@ -17,11 +18,7 @@ from wire.settings import load_settings
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 SECURITIES = ("binance:BTCUSDT", "binance:ETHUSDT", "coinbase:BTC-USD")
-COLLECTIONS = ("images", "changes", "orders", "trades", "gaps")
 RECORDED, ANEW = "recorded", "anew"
-_RECEIPTS = ("receipts", "receipts_crc32c")
-
-Documents = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -73,23 +70,6 @@ def client(logger: Logger) -> Iterator[MongoClient[dict[str, Any]]]:
     settings = load_settings(logger.environment)
     with database_running(settings), connect(settings) as opened:
         yield opened
-
-
-def documents(client: MongoClient[dict[str, Any]], database: str) -> Documents:
-    """Return every document but its receive times, by collection and ``_id``."""
-    return {
-        f"{name} {each['_id']}": {field: value for field, value in each.items() if field not in _RECEIPTS}
-        for name in COLLECTIONS
-        for each in client[database][name].find()
-    }
-
-
-def rebuilt(logger: Logger, *words: str) -> list[dict[str, Any]]:
-    return [row for row in logger.answers("rebuild", *words) if row["documents"]]
-
-
-def different(one: Documents, other: Documents) -> list[str]:
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
 def test_an_empty_database_becomes_the_one_that_was_recorded(
