@@ -128,7 +128,8 @@ def starts(checkpoints: Path, journals: Mapping[str, Path]) -> list[Saved]:
 
 def _reaches(positions: Marks, firsts: Marks) -> bool:
     """Say whether journals that begin at *firsts* hold all that follows *positions*."""
-    return all(positions.get(line, position_at(1, 0)) >= first for line, first in firsts.items())
+    beginning = position_at(1, 0)
+    return all(max(positions.get(line, 0), beginning) >= first for line, first in firsts.items())
 
 
 def rebuild(

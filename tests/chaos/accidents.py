@@ -3,6 +3,7 @@
 accident    what happens
 kill        SIGKILL to one to three processes at once (kill one: to one); supervisord starts them again
 crash       SIGKILL to supervisord itself: everything dies with it and is started by hand
+restart     ``obl restart`` of a stage
 stall       SIGSTOP to one process until the exchange has moved on, then SIGCONT
 calm        nothing: the logger comes to the exchange's present before the next one
 """
@@ -20,6 +21,7 @@ from tests.simulator.process import Simulator
 from tests.system.running import Logger
 from tests.system.test_end_to_end import truth
 
+INGESTERS = ("ingest-binance-a", "ingest-binance-b", "ingest-coinbase-a", "ingest-coinbase-b")
 STAGES = ("book-0", "condition-0", "store-0", "control", "database")
 PATIENCE_S = 120
 
@@ -53,6 +55,9 @@ def happen(accident: Accident, logger: Logger, simulator: Simulator, securities:
             _signal(logger, accident.processes, signal.SIGKILL)
         case "crash":
             crash(logger)
+        case "restart":
+            done = logger.obl("restart", *accident.processes)
+            assert done.returncode == 0, done.stderr
         case "stall":
             [pid] = _signal(logger, accident.processes, signal.SIGSTOP)
             _exchange_moves_on(simulator, securities[0])
