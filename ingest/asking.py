@@ -52,18 +52,20 @@ class Answer(NamedTuple):
 
 
 class Asking:
-    """Times are monotonic nanoseconds."""
+    """Times are monotonic nanoseconds; *lines* of the venue share its budget, each with an equal part."""
 
-    def __init__(self, venue: Venue, feed: str, rng: Random, now: int, audit_ns: int = 0) -> None:
+    def __init__(
+        self, venue: Venue, feed: str, rng: Random, now: int, lines: int = 1, audit_ns: int = 0
+    ) -> None:
         self.listing = Listing(venue, rng, now)
         self.problem = ""
         """Why the REST interface does not answer, or ``""``."""
         self._venue = venue
         self._feed = feed
         self._rest_base = venue.FEEDS[feed].rest_base
-        self._bucket = Bucket(venue.BUDGET, now)
+        self._bucket = Bucket(venue.BUDGET, now, lines)
         self._audits = Audits(venue, feed, audit_ns, now)
-        self._room = WIDE_SHARE * venue.BUDGET.capacity
+        self._room = WIDE_SHARE * venue.BUDGET.capacity / lines
         self._asked = 0
         self._free_at: dict[str, int] = {}
         self._numbers = count(1)

@@ -49,7 +49,7 @@ def at(
     """Print the book as it was at a moment."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         found = archive.book_at(security, time, gaps.value, verify=verify)
     if found is None:
         return
@@ -77,7 +77,7 @@ def replay(
     """Print the book at FROM and everything that happened until TO."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         lines = shapes.replay(archive.replay(security, start, end, trades=trades, gaps=gaps.value))
         show.json_lines(lines) if as_json else _print_each(lines, _happened)
 
@@ -89,7 +89,7 @@ def trades(
     from store import shapes
     from store.answers import Trades
 
-    with _archive() as archive:
+    with opened() as archive:
         batches = archive.trades(security, start, end, gaps.value)
         lines = (line for batch in batches if isinstance(batch, Trades) for line in shapes.trades(batch))
         show.json_lines(lines) if as_json else _print_each(lines, _trade)
@@ -99,7 +99,7 @@ def gaps(security: Any_ = None, as_json: Json = False) -> None:
     """List what is missing, with times and cause."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         rows = [shapes.gap(row) for row in archive.gaps(security)]
     columns = ("security", "feed", "state", "cause", "first_id", "last_id", "from", "to", "noticed_by")
     show.json_lines(rows) if as_json else show.table(rows, columns, "nothing is missing")
@@ -109,7 +109,7 @@ def coverage(security: Any_ = None, as_json: Json = False) -> None:
     """List what is stored without a hole."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         rows = [shapes.coverage(span) for span in archive.coverage(security)]
     columns = ("security", "feed", "from", "to", "rows", "documents", "first_id", "last_id")
     show.json_lines(rows) if as_json else show.table(rows, columns, "nothing is stored")
@@ -119,7 +119,7 @@ def audit(security: Any_ = None, as_json: Json = False) -> None:
     """List how the book compared with fresh snapshots; ends with 1 where the newest found a difference."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         rows = [shapes.audit(row) for row in archive.audits(security)]
     columns = ("security", "time", "update_id", "levels", "equal", "pct", "misplaced", "found")
     show.json_lines(rows) if as_json else show.table(rows, columns, "nothing was audited yet")
@@ -150,7 +150,7 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _archive() -> "Iterator[Archive]":
+def opened() -> "Iterator[Archive]":
     """Open the archive; what it cannot do ends the command with one line and the right code."""
     from pymongo.errors import PyMongoError
 

@@ -228,5 +228,14 @@ def test_every_audit_found_the_book_equal(recorded: Recorded, archive: Archive, 
     assert recorded.logger.answers("audit", security)[-1]["update_id"] == audits[-1]["update_id"]
 
 
+def test_verify_proves_all_of_it(recorded: Recorded, archive: Archive) -> None:
+    """(With *archive* open: the database runs already.)"""
+    rows = recorded.logger.answers("verify")
+    assert [row["first_bad"] for row in rows] == [None] * len(SECURITIES)
+    assert all(row["proven"] > 0 == row["unverifiable"] for row in rows)
+    lines = recorded.logger.answers("verify", "--journal")
+    assert [line["line"] for line in lines if not line["first_bad"]] == ["binance/a", "coinbase/a"]
+
+
 def test_no_accident_left_a_hole(archive: Archive) -> None:
     assert [row for row in archive.gaps() if row["security"] in SECURITIES] == []

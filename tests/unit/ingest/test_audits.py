@@ -32,7 +32,7 @@ class Line:
 
     def __init__(self, *securities: Security, every_ns: int = EVERY, feed: str = "depth") -> None:
         venue = binance if feed == "depth" else coinbase
-        self.asking = Asking(venue, feed, Random(1), 0, every_ns)
+        self.asking = Asking(venue, feed, Random(1), 0, audit_ns=every_ns)
         self.securities = {each.name: each for each in securities}
         self.did: list[tuple[float, str, str]] = []
         self.weight: list[tuple[int, int]] = []
