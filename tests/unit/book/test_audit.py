@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 
 from book.audit import KEPT_NS, Audit
 from book.compare import Difference, compare
-from book.depth import Depth
+from book.compare import audit as audit_of
+from book.depth import Depth, Span
 from book.live import tapped
+from book.orderflow import OrderFlow
+from book.outlet import Outlet
+from book.scales import Finer
+from book.sync import Update
 from tests.unit.book.play import (
     NAME,
     START,
@@ -28,6 +33,7 @@ from tests.unit.book.play import (
     unpacked,
 )
 from tests.unit.book.test_any_journal import Market, check_chains, check_numbers
+from venue.api import OrderEvent, OrderKind, OrderSnapshot, Side
 from wire.messages import Audit as AuditMessage
 from wire.messages import Changes, Cut, Hole, Image, RunMessage
 
@@ -310,6 +316,56 @@ def test_restarted_at_every_record_the_same_is_stored() -> None:
     assert stored(said) == whole
     assert [(each.update_id, each.equal) for each in audits(said)] == [(15, 200), (16, 199), (17, 199)]
     assert of_type(said, Hole)
+
+
+# --- orders ----------------------------------------------------------------------------------
+
+
+def orders(last: int, *bids: tuple[str, str, int]) -> OrderSnapshot:
+    return OrderSnapshot("X", last, [(price, size, name_of(n)) for price, size, n in bids], [], False)
+
+
+def name_of(n: int) -> bytes:
+    return bytes([n]) * 16
+
+
+def event(last: int, kind: OrderKind, n: int, **fields: Any) -> Update:
+    decoded = OrderEvent("X", last, 0, kind, Side.BUY, name_of(n), **fields)
+    return Update(last, last, last, 0, 0, 1, b"", "coinbase/a", decoded)
+
+
+def test_orders_are_compared_one_by_one_and_their_queues_apart() -> None:
+    ours = OrderFlow()
+    ours.replace(orders(10, ("9", "1", 1), ("9", "2", 2), ("8", "3", 3), ("8", "1", 4)), 10)
+    theirs = orders(10, ("9", "1", 2), ("9", "1", 1), ("8", "3", 3))
+    result = audit_of(ours, theirs, 10, [], lambda update: update)
+    assert result.comparison == (
+        4,
+        [Difference(0, 9, 2, 1, name_of(2)), Difference(0, 8, 1, 0, name_of(4))],
+        2,
+    )
+    assert (result.certified, result.beyond) == ((None, None), None)
+
+
+def test_an_event_that_cannot_be_true_of_the_snapshot_leaves_what_it_should_have_changed_different() -> None:
+    ours = OrderFlow()
+    updates = [
+        event(11, OrderKind.OPEN, 5, price="7", size="1"),
+        event(12, OrderKind.MATCH, 1, price="9", size="0.5"),
+        event(13, OrderKind.DONE, 3),
+    ]
+    ours.replace(orders(10, ("9", "1", 1), ("8", "3", 3)), 10)
+    for update in updates:
+        batch = None
+        while batch is None:
+            try:
+                batch = ours.prepare([update])
+            except Finer as finer:
+                ours.rescale(finer.scales)
+        ours.apply(batch, 0, 1, Span(0, update.last_id, [0]), Outlet("X", {}))
+    result = audit_of(ours, orders(10, ("8", "3", 3)), 10, updates, lambda update: update)
+    assert result.comparison.differences == [Difference(0, 9, 5, 0, name_of(1))]
+    assert result.comparison.equal == 1
 
 
 # --- any book, any snapshot ------------------------------------------------------------------

@@ -10,7 +10,10 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from book.bookfeed import BookFeed, Windows
+from book.compare import Beyond
 from book.outlet import Outlet
 from book.sync import Update
 from book.trades import Print, TradeFeed
@@ -117,6 +120,12 @@ class Market:
     def command(self) -> None:
         """Make an image where the book is."""
         self.feed.image()
+
+    def widen(self, price: int, size: int) -> None:
+        """Let a snapshot tell of a bid that the book did not know (l2)."""
+        keys, sizes = np.array([-price], dtype=np.int64), np.array([size], dtype=np.int64)
+        self.feed.widen(self.feed.book.scales, Beyond((price, None), keys, sizes))
+        self._levels[0][price] = size
 
     # --- what comes of it --------------------------------------------------------------------
 

@@ -61,6 +61,26 @@ def recorded(mongo: Database[Any], **how: Any) -> Market:
     return market
 
 
+@pytest.mark.parametrize("every_ms", [0, 1000])
+def test_a_book_that_a_snapshot_made_wider_is_proven_and_read_back(
+    archive: Archive, mongo: Database[Any], every_ms: int
+) -> None:
+    market = Market(fresh(), 5, images_s=10, every_ms=every_ms)
+    market.snapshot()
+    for number in range(20):
+        if number in (6, 13):
+            market.widen(number, 5)
+        market.update(2 * S // 3)
+    store(mongo, market.documents())
+    found = walked(archive, market)
+    assert (found.bad, found.proven) == (0, ids_of(market))
+    time_ns = market.states[-1].effective_ns
+    book = archive.book_at(market.security, time_ns)
+    assert book is not None
+    assert [tuple(row) for row in book.bids.tolist()] == market.at(time_ns).bids
+    assert book.certified == (13, None)
+
+
 @settings(
     max_examples=3,
     deadline=None,
