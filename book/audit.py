@@ -40,8 +40,8 @@ class Fresh(NamedTuple):
     """What it says; None after a restart: it is decoded again."""
 
 
-class Audit:
-    """What one security's audit has gathered."""
+class Auditor:
+    """What one security's audit has gathered, and what the one before found."""
 
     def __init__(self) -> None:
         self.skipped = 0

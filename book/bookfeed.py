@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from book.audit import Auditor
 from book.clock import SILENT_TICKS
 from book.compare import Audited, Beyond
 from book.depth import Batch as DepthBatch
@@ -84,6 +85,7 @@ class BookFeed:
         self.time_ns = 0
         self.refused = 0
         self.desyncs = 0
+        self.auditor = Auditor()
         self.audit_pct: float | None = None
         """What the newest audit found to be equal."""
         self.starting: int | None = None
@@ -213,7 +215,7 @@ class BookFeed:
         scales = self.book.scales
         self.book = OrderFlow() if isinstance(self.book, OrderFlow) else Depth()
         self.book.rescale(scales)
-        self.starting, self.in_chain = None, False
+        self.starting, self.in_chain, self.auditor = None, False, Auditor()
         self._image_id, self._image_wanted, self._held = None, False, []
 
     def follow(self, before: "BookFeed") -> None:
@@ -362,6 +364,7 @@ class BookFeed:
             "effective_ns": self._effective_ns,
             "refused": self.refused,
             "desyncs": self.desyncs,
+            "auditor": self.auditor.dump(),
             "audit_pct": self.audit_pct,
             "starting": self.starting,
             "in_chain": self.in_chain,
@@ -379,7 +382,9 @@ class BookFeed:
         self.last_id, self.time_ns = state["last_id"], state["time_ns"]
         self._effective_ns = state["effective_ns"]
         self.refused, self.desyncs = state["refused"], state["desyncs"]
-        self.audit_pct = state.get("audit_pct")
+        if "auditor" in state:  # a checkpoint of an earlier version has none
+            self.auditor.load(state["auditor"])
+            self.audit_pct = state["audit_pct"]
         self.starting, self.in_chain = state["starting"], state["in_chain"]
         self._image_id, self._image_wanted = state["image_id"], state["image_wanted"]
         self._held = [Update(*update) for update in state["held"]]

@@ -15,7 +15,7 @@ a feed's own snapshot              the chain before ends in a seam; the base of 
 from contextlib import suppress
 from typing import Any
 
-from book.audit import Audit, Fresh
+from book.audit import Fresh
 from book.bookfeed import BookFeed, Stopped, Windows
 from book.compare import audit
 from book.outlet import Outlet, earliest
@@ -45,7 +45,6 @@ class Joined:
         self.traits = traits
         self.sync: Sync | FeedSync = Sync() if traits.rest_base else FeedSync()
         self.book = BookFeed(outlet, windows, traits.book, self._decoded)
-        self.audit = Audit()
         self.refused_snapshots = 0
         self._venue = venue
         self._symbol = symbol
@@ -82,56 +81,56 @@ class Joined:
     def take_run(self, run: Run) -> None:
         """Do the same with updates that came as columns."""
         ids, last = (run.columns.first_ids, run.columns.last_ids), run.records[-1]
-        if self.audit.fresh is not None:
+        if self.book.auditor.fresh is not None:
             self.take(run.updates())
         elif isinstance(self.sync, Sync) and self.sync.follow(
             *ids, run.connections, last.line, last.position
         ):
-            if self.audit.is_on_its_way:
-                self.audit.keep(run.updates())
+            if self.book.auditor.is_on_its_way:
+                self.book.auditor.keep(run.updates())
             self.stop(self.book.take_run(run))
         elif not (isinstance(self.sync, Sync) and self.sync.repeats(ids[1], run.connections, last.line)):
             self.take(run.updates())
 
     def _run(self, outcome: Outcome) -> None:
         ready, gap = outcome
-        while self.audit.fresh is not None and ready:
+        while self.book.auditor.fresh is not None and ready:
             # one by one: the books are compared at the update that reaches the snapshot, however they came
-            self.audit.keep(ready[:1])
+            self.book.auditor.keep(ready[:1])
             stopped = self.book.take(ready[:1]) or self._compare()
             ready = ready[1:]
             if stopped is not None:
                 stopped.again.extend(ready)
                 self.stop(stopped)
                 return
-        self.audit.keep(ready)
+        self.book.auditor.keep(ready)
         stopped = self.book.take(ready, gap.beyond.time_ns if gap else None)
         if stopped is not None:
             self.stop(stopped)
         elif gap is not None:
             self._was_desync = False
-            self.audit.skip()
+            self.book.auditor.skip()
             self.book.break_chain(gap.cause)
 
     def asked(self, record: Record) -> None:
         """Work off that a line asks for a fresh snapshot, which the book will be compared with."""
         if isinstance(self.sync, Sync) and self.sync.state is State.LIVE:
-            self.audit.asked(record.line, record.recv_ns, self.sync.last_id)
+            self.book.auditor.asked(record.line, record.recv_ns, self.sync.last_id)
 
     def _compare(self) -> Stopped | None:
         """Compare the book with the fresh snapshot once it has reached it."""
-        fresh, last_id = self.audit.fresh, self.book.last_id
+        fresh, last_id = self.book.auditor.fresh, self.book.last_id
         if fresh is None or last_id is None or not self.book.in_chain or last_id < fresh.id:
             return None
-        updates = [update for update in self.audit.end() if update.last_id <= last_id]
+        updates = [update for update in self.book.auditor.end() if update.last_id <= last_id]
         try:
             snapshot = fresh.snapshot or self._snapshot(fresh.body, fresh.levels)
             audited = audit(self.book.book, snapshot, fresh.id, updates, self._decoded)
         except (UnknownFrame, Refused):
-            self.audit.skipped += 1
+            self.book.auditor.skipped += 1
             return None
         self.book.audited(audited)
-        if self.audit.repeats(audited):
+        if self.book.auditor.repeats(audited):
             self.book.desyncs += 1
             return self.book.settle_held() or Stopped("desync", [])
         if audited.beyond is not None and not audited.comparison.differences:
@@ -152,7 +151,7 @@ class Joined:
         else:
             self.sync.desync()
         self._was_desync = True
-        self.audit.skip()
+        self.book.auditor.skip()
         self.book.break_chain(stopped.cause)
 
     def expect(self, line: str) -> None:
@@ -191,7 +190,7 @@ class Joined:
         if isinstance(self.sync, Sync):
             self._run(self.sync.tick(record.recv_ns))
         self.stop(self.book.tick() or self._compare())
-        self.audit.tick(record.recv_ns)
+        self.book.auditor.tick(record.recv_ns)
         self._waiting_ticks = self._waiting_ticks + 1 if self.sync.state is State.WAITING else 0
         self._base_ticks += 1
 
@@ -229,16 +228,16 @@ class Joined:
 
     def _audit(self, record: Record, rest: Rest) -> None:
         """Compare the live book with a body that was asked for so that the updates after it are kept."""
-        if not self.audit.expects(record.line):
+        if not self.book.auditor.expects(record.line):
             return
         try:
             snapshot = self._snapshot(rest.body, rest.levels)
         except UnknownFrame:
             snapshot = None
         if snapshot is None or snapshot.last_id is None:
-            self.audit.skip()
+            self.book.auditor.skip()
             return
-        self.audit.body(Fresh(snapshot.last_id, rest.levels, rest.body, snapshot))
+        self.book.auditor.body(Fresh(snapshot.last_id, rest.levels, rest.body, snapshot))
         self.stop(self._compare())
 
     def feed_snapshot(self, record: Record, snapshot: BookSnapshot) -> None:
@@ -264,7 +263,6 @@ class Joined:
         """Let the book go; what a later recording must not repeat or contradict stays."""
         self.sync = Sync() if self.traits.rest_base else FeedSync()
         self.book.forget()
-        self.audit = Audit()
         self._base_at = {}
 
     def lows(self) -> Marks:
@@ -290,7 +288,6 @@ class Joined:
             "waiting_ticks": self._waiting_ticks,
             "base_at": self._base_at,
             "base_ticks": self._base_ticks,
-            "audit": self.audit.dump(),
             "sync": self.sync.dump(),
             "book": self.book.dump(),
         }
@@ -300,7 +297,5 @@ class Joined:
         self.refused_snapshots, self._was_desync = state["refused_snapshots"], state["was_desync"]
         self._waiting_ticks = state["waiting_ticks"]
         self._base_at, self._base_ticks = state["base_at"], state["base_ticks"]
-        if "audit" in state:  # a checkpoint of an earlier version has none
-            self.audit.load(state["audit"])
         self.sync.load(state["sync"])
         self.book.load(state["book"])

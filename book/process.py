@@ -350,6 +350,7 @@ class BookService:
                 "lag_bytes": None if behind else 0,
                 "gaps": feed.ledger.rows + security.trades.ledger.rows,
                 "audit_pct": feed.audit_pct,
+                "audits_skipped": feed.auditor.skipped,
                 "venue": venue_of(name),
             }
         lag_s = max((each["lag_s"] for each in securities.values()), default=0.0)

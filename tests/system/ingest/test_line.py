@@ -248,7 +248,7 @@ def test_a_wish_and_a_command_bring_a_snapshot(line: Line) -> None:
 
     line.until("the body", lambda: "command" in causes())
     whats = [c.what for c in line.payloads(Kind.COMMAND, BTC) if isinstance(c, Command)]
-    assert whats == ["add", "snapshot"]
+    assert whats == ["add", "snapshot", "asked"]
     assert not line.ask("snapshot", securities=["binance:NONE"]).ok
 
 

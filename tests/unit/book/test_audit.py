@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from book.audit import KEPT_NS, Audit
+from book.audit import KEPT_NS, Auditor
 from book.compare import Difference, compare
 from book.compare import audit as audit_of
 from book.depth import Depth, Span
@@ -75,7 +75,7 @@ def results(said: Sequence[RunMessage]) -> list[tuple[int, int, int]]:
 
 
 def skipped(story: Story) -> int:
-    return play(story.groups)[0].securities[NAME]._joined.audit.skipped
+    return play(story.groups)[0].securities[NAME].book.auditor.skipped
 
 
 def test_a_true_snapshot_is_equal() -> None:
@@ -171,7 +171,7 @@ def test_too_many_updates_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_asked_again_it_begins_anew_and_another_line_does_not_disturb_it() -> None:
-    audit = Audit()
+    audit = Auditor()
     audit.asked("binance/a", 0, 10)
     audit.asked("binance/b", 5, 20)
     assert (audit.expects("binance/a"), audit.expects("binance/b")) == (True, False)
