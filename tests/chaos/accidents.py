@@ -13,6 +13,7 @@ import os
 import random
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +62,7 @@ def happen(accident: Accident, logger: Logger, simulator: Simulator, securities:
         case "stall":
             [pid] = _signal(logger, accident.processes, signal.SIGSTOP)
             _exchange_moves_on(simulator, securities[0])
-            os.kill(pid, signal.SIGCONT)
+            _send(pid, signal.SIGCONT)
         case _:
             for security in securities:
                 now = truth(simulator, security)["last_id"]
@@ -104,8 +105,13 @@ def _signal(logger: Logger, processes: Sequence[str], number: signal.Signals) ->
 
     logger.eventually(f"one of {processes} runs", are_there, PATIENCE_S)
     for pid in found:
-        os.kill(pid, number)
+        _send(pid, number)
     return found
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, number)
 
 
 def _exchange_moves_on(simulator: Simulator, security: str) -> None:
