@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.accidents import INGESTERS, STAGES, Accident, drawn
-from tests.chaos.life import holes, is_what_the_journals_say, live, logger_of
+from tests.chaos.life import differing_audits, holes, is_what_the_journals_say, live, logger_of
 from tests.simulator.process import running
 from tests.system.running import KEY
 
@@ -44,6 +44,7 @@ def play(seed: int, count: int, lines: int, rate: str) -> list[str]:
         try:
             live(logger, simulator, accidents)
             is_what_the_journals_say(logger)
+            assert differing_audits(logger) == []
             causes = sorted({row["cause"] for row in holes(logger)})
             assert causes in ([], ["own_restart"]), f"holes for {causes}"
             assert lines == 1 or not causes, f"two lines, and yet holes for {causes}"

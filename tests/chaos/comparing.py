@@ -6,7 +6,7 @@ from pymongo import MongoClient
 
 from tests.system.running import Logger
 
-COLLECTIONS = ("images", "changes", "orders", "trades", "gaps")
+COLLECTIONS = ("images", "changes", "orders", "trades", "gaps", "audits")
 _RECEIPTS = ("receipts", "receipts_crc32c")
 
 Documents = dict[str, dict[str, Any]]

@@ -28,6 +28,7 @@ def logger_of(folder: Path, simulator: Simulator, **settings: str) -> Logger:
         BASE_IMAGE_SECONDS="6",
         CHECKPOINT_SECONDS="3",
         JOURNAL_KEEP_SECONDS="86400",
+        AUDIT_SECONDS="3",
         **exchanges(simulator),
         **settings,
     )
@@ -55,6 +56,11 @@ def is_what_the_journals_say(logger: Logger) -> None:
         rebuilt(logger, "--into", ANEW)
         assert different(whole, documents(client, ANEW)) == []
         assert [row["first_bad"] for row in logger.answers("verify")] == [None] * len(SECURITIES)
+
+
+def differing_audits(logger: Logger) -> list[dict[str, Any]]:
+    """Return the audits that found a difference: there is none between a true snapshot and a true book."""
+    return [row for row in logger.answers("audit") if row["found"]]
 
 
 def holes(logger: Logger) -> list[dict[str, Any]]:
