@@ -268,7 +268,7 @@ class TradeFeed:
         self.recording.load(state["recording"])
         self.ledger.load(state["ledger"])
         self.tape.load(state["tape"])
-        self.healing.load(state["healing"])
+        self.healing.load(state.get("healing", []))
         self.refused, self.scales = state["refused"], Scales(*state["scales"])
         self._last, self._last_ns = Source(*state["last"]), state["last_ns"]
         self._sent_id = state["sent_id"]
