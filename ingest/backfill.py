@@ -30,7 +30,7 @@ Page = tuple[int, int]
 
 class _Wished:
     def __init__(self, rng: Random) -> None:
-        self.page: Page = (0, 0)
+        self.page: Page = (0, -1)  # (none yet)
         self.is_due = False
         self.not_before = 0
         self.wished_at = self.answered_at = 0
