@@ -33,6 +33,7 @@ def test_dropped_trades_are_healed(tmp_path: Path, simulator: Simulator) -> None
     )
     logger.start()
     try:
+        logger.eventually("control answers", lambda: logger.obl("ping").returncode == 0)
         for security, (holds, count) in DROPPED.items():
             logger.eventually(f"{security} is live", lambda s=security: logger.state(s) == "live")
             logger.eventually("trades are stored", lambda s=security: bool(stored(logger, s)))

@@ -11,7 +11,6 @@ from journal.payload import Rest
 from tests.simulator.process import Simulator, running
 from tests.system.ingest.line import Line, wanted
 from venue import VENUES
-from wire.messages import Needed, pack
 from wire.names import symbol_of
 
 pytestmark = pytest.mark.system
@@ -30,7 +29,7 @@ def answers(line: Line, security: str) -> list[Rest]:
 
 def wish(line: Line, security: str, first_id: int, last_id: int) -> bool:
     """Repeat a maintainer's wish; it is heard once the line is connected to it."""
-    line._needed.send(pack(Needed(0, {}, (), ((security, first_id, last_id),))))  # noqa: SLF001
+    line.wish(trades=((security, first_id, last_id),))
     return bool(answers(line, security))
 
 
