@@ -1,4 +1,4 @@
-"""A line fetches the trades that maintainers miss, from the exchange by their ids, and journals what it says."""
+"""A line fetches the trades that maintainers miss, by their ids, and journals what the exchange says."""
 
 from collections.abc import Iterator
 from pathlib import Path
