@@ -62,12 +62,13 @@ def trades(batch: Trades) -> Iterator[Line]:
         }
 
 
-def traded(answer: Trades | Gap) -> Iterator[Line]:
-    """Yield the lines of ``obl trades``; of a hole that is read over one, of the type ``gap``."""
-    if isinstance(answer, Gap):
-        yield {"type": "gap"} | missing(answer)
-    else:
-        yield from trades(answer)
+def traded(answers: Iterable[Trades | Gap], *, with_gaps: bool) -> Iterator[Line]:
+    """Yield ``obl trades``; of a hole that is read over a line of the type ``gap``, where wanted."""
+    for answer in answers:
+        if isinstance(answer, Trades):
+            yield from trades(answer)
+        elif with_gaps:
+            yield {"type": "gap"} | missing(answer)
 
 
 def changes(batch: Changes) -> Iterator[Line]:

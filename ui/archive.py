@@ -89,8 +89,7 @@ def trades(
 
     with _archive() as archive:
         answers = archive.trades(security, start, end, gaps.value)
-        shown = (each for each in answers if gaps is not Holes.exclude or hasattr(each, "rows"))
-        lines = (line for each in shown for line in shapes.traded(each))
+        lines = shapes.traded(answers, with_gaps=gaps is not Holes.exclude)
         show.json_lines(lines) if as_json else _print_each(lines, _trade)
 
 

@@ -125,3 +125,13 @@ def test_a_hole_inside_one_window_is_filled_inside_it(archive: Archive, mongo: D
     assert ids_read(archive, security, 1.5, 3) == [9, 10]
     [span] = archive.coverage(security)
     assert (span.rows, span.documents) == (6, mongo["trades"].count_documents({"security": security}))
+
+
+def test_a_range_that_ends_before_a_window_with_a_filled_hole_is_whole(
+    archive: Archive, mongo: Database[Any]
+) -> None:
+    story = Story().begin().trade(1, 6).trade(11, 7).trade(15, 10)
+    answer(story, 16, body([8, 9], {8: story.at(12), 9: story.at(13)}), (8, 9))
+    security = kept(mongo, story.quiet_until(30))
+    assert ids_read(archive, security, 0, 5) == [6]
+    assert ids_read(archive, security, 0, 30) == [6, 7, 8, 9, 10]
