@@ -8,7 +8,7 @@ DEMO_BINANCE_PORT ?= 18743
 DEMO_COINBASE_PORT ?= 18744
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint check bench database service wheel image lock
+.PHONY: help install run demo test lint check bench chaos database service wheel image lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ check: lint test  ## lint and tests: what CI runs
 
 bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines)
 	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
+
+chaos: $(STAMP)  ## accidents of the whole logger from a seed, compared with its journals (SEED= ROUNDS= ACCIDENTS=)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ACCIDENTS),--accidents $(ACCIDENTS))
 
 database: $(STAMP)  ## run the embedded database alone
 	@exec $(BIN)/obl-database

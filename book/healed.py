@@ -1,12 +1,18 @@
-"""What is sent of a hole that is filled: each run of trades a piece for each window, then the ledger's row.
+"""What is sent of a hole that is done with: its trades, a piece for each run and window, then rows of the ledger.
 
-Prices and sizes have scales of their own in each piece; what no scale holds is left out, and the hole stays.
+Prices and sizes have scales of their own in each piece; what no scale holds is left out.
+
+what came             the row of the hole                       other rows
+all of it             ``healed``
+the first id, not all ``healed`` up to where ids are missing    one for each run of ids that is missing
+not the first id      open, only the first ids                  one for each further run that is missing
+nothing               as it is
 """
 
 from itertools import groupby
 
 from book.depth import packed
-from book.healing import Filled
+from book.healing import Filled, Row
 from book.holes import Ledger
 from book.outlet import Outlet
 from book.recording import Recording
@@ -17,18 +23,41 @@ from wire.messages import Healed
 
 def send(filled: Filled, outlet: Outlet, recording: Recording, ledger: Ledger, scales: Scales) -> int:
     """Send *filled*, at scales not below *scales*; return how many of its trades no scale holds."""
-    refused = 0
+    sent: list[tuple[Print, int]] = []
     for prints, effective in filled.runs:
         timed = list(zip(prints, effective, strict=True))
         for start_ns, piece in groupby(timed, key=lambda each: recording.window_of(each[1])):
-            refused += _send(list(piece), start_ns, outlet, scales)
-    if filled.is_whole and not refused:
-        ledger.heal(filled.row)
-    return refused
+            sent += _send(list(piece), start_ns, outlet, scales)
+    row = filled.row
+    missing = _missing(row, sent, recording)
+    if not missing:
+        ledger.heal(row)
+    elif sent and missing[0].first_id == row.first_id:
+        ledger.shorten(missing[0])
+    elif sent:
+        ledger.heal(row._replace(last_id=missing[0].first_id - 1))
+    for each in missing:
+        if each.first_id != row.first_id:
+            ledger.split(each)
+    return sum(len(prints) for prints, _ in filled.runs) - len(sent)
 
 
-def _send(timed: list[tuple[Print, int]], start_ns: int, outlet: Outlet, scales: Scales) -> int:
-    """Send trades of one window; in halves where their numbers do not go together."""
+def _missing(row: Row, sent: list[tuple[Print, int]], recording: Recording) -> list[Row]:
+    """Return a row for each run of ids of *row* that is not among *sent*."""
+    missing: list[Row] = []
+    rest = row
+    for each, effective_ns in sent:
+        if each.id > rest.first_id:
+            missing.append(rest._replace(last_id=each.id - 1, to_ns=each.time_ns))
+        start_ns = recording.window_of(effective_ns)
+        rest = rest._replace(first_id=each.id + 1, from_ns=each.time_ns, start_ns=start_ns)
+    return [*missing, rest] if rest.first_id <= row.last_id else missing
+
+
+def _send(
+    timed: list[tuple[Print, int]], start_ns: int, outlet: Outlet, scales: Scales
+) -> list[tuple[Print, int]]:
+    """Send trades of one window, in halves where their numbers do not go together; return what was sent."""
     prints = [each for each, _ in timed]
     prices, sizes = [each.price for each in prints], [each.size for each in prints]
     try:
@@ -36,8 +65,10 @@ def _send(timed: list[tuple[Print, int]], start_ns: int, outlet: Outlet, scales:
     except Refused:
         half = len(timed) // 2
         if not half:
-            return 1
-        return sum(_send(part, start_ns, outlet, scales) for part in (timed[:half], timed[half:]))
+            return []
+        return [
+            each for part in (timed[:half], timed[half:]) for each in _send(part, start_ns, outlet, scales)
+        ]
     outlet.emit(
         Healed,
         start_ns=start_ns,
@@ -51,4 +82,4 @@ def _send(timed: list[tuple[Print, int]], start_ns: int, outlet: Outlet, scales:
         prices=columns[0].tobytes(),
         sizes=columns[1].tobytes(),
     )
-    return 0
+    return timed

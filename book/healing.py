@@ -52,11 +52,6 @@ class Filled(NamedTuple):
     runs: list[tuple[list[Print], list[int]]]
     """Trades whose ids follow one another, with their effective times."""
 
-    @property
-    def is_whole(self) -> bool:
-        """Say whether no id is missing any more."""
-        return sum(len(prints) for prints, _ in self.runs) == self.row.last_id - self.row.first_id + 1
-
 
 class _Hole:
     def __init__(self, row: Row, before_ns: int, after_ns: int) -> None:

@@ -4,7 +4,8 @@ event                          row
 hole noticed                   covered 0, last_id None, to_ns None, state ``open``
 the next chain starts          covered 1, last_id the snapshot's id, to_ns its first update's time
 the same, no id missing        covered 2, ``healed``
-trade ids skipped              covered 1 at once, both ends being known; covered 2, ``healed``, when they come
+trade ids skipped              covered 1 at once, both ends being known
+they come after all            covered 2, ``healed``; ``open`` when the first of them never came (book.healed)
 seam of a feed without ids     once, at the next chain's start: covered 1, first_id the snapshot's id,
                                last_id None, ``unverifiable``
 """
@@ -66,6 +67,14 @@ class Ledger:
     def heal(self, row: Row) -> None:
         """Note that every id of a hole has come after all."""
         self._emit(row._asdict(), state="healed", covered=2)
+
+    def shorten(self, row: Row) -> None:
+        """Note that of a hole only its first ids stay missing, up to ``row.last_id``."""
+        self._emit(row._asdict(), state="open", covered=2)
+
+    def split(self, row: Row) -> None:
+        """Note ids inside a hole that stay missing."""
+        self._emit(row._asdict(), state="open", covered=1)
 
     def _emit(self, row: dict[str, Any], **rest: Any) -> None:
         self._outlet.emit(Hole, feed=self.feed, noticed_by=NOTICED_BY, **row, **rest)

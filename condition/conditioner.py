@@ -9,6 +9,8 @@ running     the next number                       takes it
 running     a number skipped                      new token for the bucket; state -> lost
 unknown     of a run whose Begin was not seen     state -> lost
 lost        anything but a Begin                  nothing; WAIT_NS after the last token, a new one
+running     what its promises exclude             told and counted, a new token; state -> lost
+lost        the same again                        the next token each time twice as late, at most LONGEST_NS
 
 A window's rows are kept until a cut.  A provisional cut writes a version; the final one writes the last
 version, unless one that covers as much was made already.
@@ -20,7 +22,7 @@ from typing import Any, assert_never
 from condition.documents import block_document, gap_document, healed_document, image_document
 from condition.outbox import Outbox
 from condition.progress import Progress
-from condition.window import Rows, Window
+from condition.window import BadCut, Rows, Window
 from wire.messages import (
     Answer,
     Begin,
@@ -42,6 +44,9 @@ from wire.names import bucket_of
 
 WAIT_NS = 10_000_000_000
 """A maintainer hears a token each second: a run that has not begun by now was lost on the way."""
+
+LONGEST_NS = 3_600_000_000_000
+"""A run that breaks each time costs its bucket a replay each time: an hour apart that disturbs nobody."""
 
 _FEEDS: dict[type, str] = {Changes: "changes", Orders: "orders", Trades: "trades"}
 
@@ -72,6 +77,12 @@ class _Security:
         self.run = -1
         self.next_number = 0
         self.lost = True
+        self.broken = 0
+        """Runs that broke a promise."""
+        self.reason = ""
+        """What the last of them did."""
+        self.ask_ns = 0
+        """Before then no other run is asked for."""
         self.has_ids = True
         self.stored_before: dict[str, int] = {}
         """Per feed the newest window that an earlier run wrote in its final version."""
@@ -91,6 +102,13 @@ class _Security:
         self.windows = {}
         self.progress.begin(message.marks)
 
+    def broke(self, reason: str, now_ns: int) -> None:
+        """Take no more of this run, whose last message cannot be: it comes again with another run."""
+        self.lost, self.reason = True, reason
+        self.progress.unsee()
+        self.ask_ns = now_ns + min(WAIT_NS << self.broken, LONGEST_NS) if self.broken else now_ns
+        self.broken += 1
+
     def update_done(self) -> Marks:
         """Return *done*: what was once stored for good stays so, whatever run comes."""
         for line, position in self.progress.done().items():
@@ -99,9 +117,11 @@ class _Security:
 
     def health(self) -> dict[str, Any]:
         """Return what a beat says of it."""
+        reason = self.refused or (self.reason if self.lost else "")
         return {
-            "state": "error" if self.refused else "catching_up" if self.lost else "live",
-            "reason": self.refused,
+            "state": "error" if reason else "catching_up" if self.lost else "live",
+            "reason": reason,
+            "broken_runs": self.broken,
             "bytes_per_change": self.written["changes"].each,
             "bytes_per_trade": self.written["trades"].each,
             "bytes_per_order": self.written["orders"].each,
@@ -122,12 +142,12 @@ class Conditioner:
 
     # --- in ----------------------------------------------------------------------------------
 
-    def take(self, messages: Iterable[RunMessage], now_ns: int) -> None:
+    def take(self, messages: Iterable[RunMessage], now_ns: int) -> list[tuple[str, str]]:
         """Take a maintainer's messages, in the order in which they came.
 
-        Raises:
-            BadRun, window.BadCut: the maintainer broke its promise.
+        Return (security, reason) of each run that broke a promise; nothing more of it is taken.
         """
+        broken = []
         for message in messages:
             security = self._securities.get(message.security)
             if security is None:
@@ -138,7 +158,12 @@ class Conditioner:
             elif self._continues(security, message, now_ns):
                 security.next_number += 1
                 security.progress.seen(message.marks)
-                self._take(security, message)
+                try:
+                    self._take(security, message)
+                except (BadRun, BadCut) as error:
+                    self._broke(security, message.security, str(error), now_ns)
+                    broken.append((message.security, str(error)))
+        return broken
 
     def answer(self, answer: Answer, now_ns: int) -> list[tuple[str, str]]:
         """Take a store's word; return (id, reason) of what it refused for good."""
@@ -163,7 +188,7 @@ class Conditioner:
         """Let time pass: documents unheard of are sent again, lost runs asked for again."""
         self.outbox.tick(now_ns)
         for name, security in self._securities.items():
-            if security.lost:
+            if security.lost and now_ns >= security.ask_ns:
                 self._ask(bucket_of(name), now_ns)
 
     # --- out ---------------------------------------------------------------------------------
@@ -208,6 +233,12 @@ class Conditioner:
     def _ask(self, bucket: int, now_ns: int) -> None:
         if now_ns - self._token_ns.get(bucket, now_ns) >= WAIT_NS:
             self._new_token(bucket, now_ns)
+
+    def _broke(self, security: _Security, name: str, reason: str, now_ns: int) -> None:
+        first = not security.broken
+        security.broke(reason, now_ns)
+        if first:
+            self._new_token(bucket_of(name), now_ns)
 
     def _new_token(self, bucket: int, now_ns: int) -> None:
         self._last_token += 1

@@ -7,7 +7,8 @@ sent      unheard for RESEND_NS                    waiting
 any       a version that covers more               waiting, with the new content
 any       answer for what it covers, or more       gone
 
-Bounded by the conditioner: it stops reading when the outbox is full.
+Bounded by the conditioner: it stops reading when the outbox is full.  So that a line whose ingester is away
+does not fill it for the others, the conditioner then makes that line's records synced itself.
 """
 
 from collections.abc import Iterator
@@ -71,6 +72,18 @@ class Outbox:
     def synced(self, line: str, position: int) -> None:
         """Take an ingester's word that every record before *position* survives a power loss."""
         self._synced[line] = max(position, self._synced.get(line, 0))
+
+    def unsynced(self) -> Marks:
+        """Return per line the position that documents wait for, where that is not known to be synced."""
+        waiting: Marks = {}
+        for each in self._pending.values():
+            if each.heard_ns is None:
+                for line, position in each.needs.items():
+                    if line in self._lines and position > max(
+                        self._synced.get(line, -1), waiting.get(line, -1)
+                    ):
+                        waiting[line] = position
+        return waiting
 
     def due(self) -> Iterator[Document]:
         """Yield what is to be sent and may leave, oldest first; call ``sent`` for what went."""

@@ -7,6 +7,9 @@ frames(line)       SUB           Synced, of each line
 documents(bucket)  PUSH, bound   documents; a few queued per writer, the rest waits in the outbox
 run(bucket)        PUSH          Subscribe, each second
 done(bucket)       PUB, bound    Done, each second
+
+Documents wait until their records are synced.  Of a line whose ingester says nothing, as it is away, this
+process syncs the journal itself: every record that a document was made of was appended before it was read.
 """
 
 import resource
@@ -18,6 +21,7 @@ from typing import Any
 import zmq
 
 from condition.conditioner import Conditioner
+from journal.durable import make_durable
 from wire.endpoints import Endpoints
 from wire.messages import (
     Answer,
@@ -36,6 +40,9 @@ from wire.settings import Settings
 
 SYNCED_PREFIX = b"OBS1"
 """What an ingester puts in front of Synced; groups begin with another."""
+
+SILENT_S = 3.0
+"""An ingester says Synced each second at least; three missed, and it is away."""
 
 BATCHES_QUEUED = 16
 """Batches that wait unread: what a maintainer cannot send makes it stop taking groups."""
@@ -69,6 +76,11 @@ class ConditionService:
             token=time.time_ns(),
             lines=frozenset(settings.lines()),
         )
+        self._journals = {line: settings.journal_folder(line) for line in settings.lines()}
+        self._spoken_s = dict.fromkeys(self._journals, time.monotonic())
+        """When each line's ingester was last heard."""
+        self._refused: dict[str, str] = {}
+        """Why the disk did not sync a line, as it was logged."""
         self._batches = loop.socket(zmq.PULL, bind=self._endpoint, high_water=BATCHES_QUEUED)
         self._answers = loop.socket(zmq.PULL, bind=endpoints.answers(worker))
         self._frames = loop.socket(zmq.SUB)
@@ -104,9 +116,12 @@ class ConditionService:
                 break
             read += 1
             try:
-                self._core.take(self._ours(unpack_all(data)), time.time_ns())
+                broken = self._core.take(self._ours(unpack_all(data)), time.time_ns())
             except BadMessage as error:
                 log.error('event=bad_batch bytes=%d reason="%s"', len(data), error)
+                continue
+            for security, reason in broken:
+                log.error('event=broken_run security=%s reason="%s"', security, reason)
         self._send()
         self._read_when_room()
         return read
@@ -139,6 +154,7 @@ class ConditionService:
             with suppress(BadMessage):
                 synced = unpack(data[len(SYNCED_PREFIX) :])
                 if isinstance(synced, Synced):
+                    self._spoken_s[synced.line] = time.monotonic()
                     self._core.synced(synced)
         self._send()
 
@@ -166,7 +182,24 @@ class ConditionService:
                 token, run = self._core.token(bucket), self._core.newest_run(bucket)
                 socket.send(pack(Subscribe(bucket, self._endpoint, token, run)), zmq.NOBLOCK)
         self._publish_done()
+        self._sync_silent_lines()
         self._send()
+
+    def _sync_silent_lines(self) -> None:
+        """Sync the journals that documents wait for and whose ingesters are away."""
+        now = time.monotonic()
+        for line, position in self._core.outbox.unsynced().items():
+            if now - self._spoken_s[line] < SILENT_S:
+                continue
+            try:
+                make_durable(self._journals[line])
+            except OSError as error:
+                if self._refused.get(line) != str(error):
+                    self._refused[line] = str(error)
+                    log.error('event=not_synced line=%s reason="%s": its documents wait', line, error)
+            else:
+                self._refused.pop(line, None)
+                self._core.synced(Synced(line, position))
 
     def _publish_done(self) -> None:
         for bucket, done in self._core.done().items():
@@ -190,6 +223,7 @@ class ConditionService:
             self._read_batches()
             self._read_answers()
             self._read_synced()
+            self._sync_silent_lines()
         self._publish_done()
         left = len(self._core.outbox)
         if left:

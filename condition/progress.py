@@ -43,6 +43,10 @@ class Progress:
         """Take the marks of the message that is now looked at."""
         self._before, self._marks = self._marks, marks
 
+    def unsee(self) -> None:
+        """Take the message back that is now looked at: what it brought was not taken."""
+        self._marks = self._before
+
     def open_window(self, window: WindowKey) -> None:
         """Hold from this message on until the window's documents are stored."""
         self._windows.setdefault(window, self._before)

@@ -3,10 +3,10 @@
 A window keeps the messages as they came; only at a cut are their columns joined.  A part of a window ends
 before the row that would take it past ROWS_PER_PART rows or levels, counted before netting, so that a
 provisional version and the final one divide alike.  A part's scales are the finest of its messages; where a
-coarser row would not fit 64 bits in the finer scale, the finer row begins the next part.
+coarser row would not fit 64 bits in the finer scale, the later of the two begins the next part.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ ROWS_PER_PART = 200_000
 """Half a megabyte of changes: far from MongoDB's 16 MB, near enough to decode at one go."""
 
 NS_PER_SECOND = 1_000_000_000
+_LARGEST = 2**63 - 1
 _NS_PER_MS = 1_000_000
 
 _UPDATE_COLUMNS = (
@@ -270,43 +271,42 @@ def _slice(piece: _Piece, start: int, stop: int) -> _Piece:
 
 
 def _parts(pieces: list[_Piece]) -> list[_Piece]:
-    """Return *pieces* joined into parts, each within the limits and in one scale."""
+    """Return *pieces* joined into parts, each within the limits and in one scale.
+
+    Row by row: whether one joins the part before it depends on that part alone, not on what follows.
+    """
     if len(pieces) == 1 and _fits(pieces[0]):
         return pieces
     parts: list[list[_Piece]] = []
     room_rows = room_levels = 0
     for piece in pieces:
-        for run in _runs(piece, room_rows, room_levels):
-            counts = _level_counts(run)
-            rows, levels = len(counts), int(counts.sum())
-            if not parts or rows > room_rows or levels > room_levels or not _joinable([*parts[-1], run]):
+        ends = np.cumsum(_level_counts(piece))
+        start = taken = 0
+        while start < len(ends):
+            fitting = start + _rows_that_join(parts[-1], _slice(piece, start, len(ends))) if parts else start
+            stop = _stop(ends, start, room_rows, taken + room_levels)
+            if min(fitting, stop) == start:
                 parts.append([])
                 room_rows = room_levels = ROWS_PER_PART
-            parts[-1].append(run)
-            room_rows, room_levels = room_rows - rows, room_levels - levels
+                # One update above the limit is a part of its own.
+                stop = max(_stop(ends, start, room_rows, taken + room_levels), start + 1)
+            else:
+                stop = min(fitting, stop)
+            parts[-1].append(_slice(piece, start, stop))
+            levels = int(ends[stop - 1]) - taken
+            room_rows, room_levels = room_rows - (stop - start), room_levels - levels
+            start, taken = stop, taken + levels
     return [_joined(part) for part in parts]
+
+
+def _stop(ends: Int64s, start: int, rows: int, levels_end: int) -> int:
+    """Return the row before which *rows* rows from *start* on and the levels up to *levels_end* end."""
+    return max(start, min(int(np.searchsorted(ends, levels_end, side="right")), start + rows))
 
 
 def _fits(piece: _Piece) -> bool:
     levels = len(piece.levels["prices"]) if piece.levels else 0
     return _length(piece) <= ROWS_PER_PART and levels <= ROWS_PER_PART
-
-
-def _runs(piece: _Piece, room_rows: int, room_levels: int) -> Iterator[_Piece]:
-    """Yield *piece* in slices: what still has room, then as much at a time as a part holds."""
-    ends = np.cumsum(_level_counts(piece))
-    start = taken = 0
-    while start < len(ends):
-        stop = int(np.searchsorted(ends, taken + room_levels, side="right"))
-        stop = min(stop, start + room_rows)
-        if stop > start:
-            yield _slice(piece, start, stop)
-            start, taken = stop, int(ends[stop - 1])
-        elif room_rows == ROWS_PER_PART and room_levels == ROWS_PER_PART:
-            # One update above the limit is a part of its own.
-            yield _slice(piece, start, start + 1)
-            start, taken = start + 1, int(ends[start])
-        room_rows = room_levels = ROWS_PER_PART
 
 
 def _finest(pieces: list[_Piece]) -> tuple[int, int, int]:
@@ -319,21 +319,33 @@ def _factor(name: str, piece: _Piece, scales: tuple[int, int, int]) -> int:
     return 1 if of is None else 10 ** int(scales[of] - piece.scales[of])
 
 
-def _joinable(pieces: list[_Piece]) -> bool:
-    """Say whether every value fits 64 bits in the finest scale of *pieces*."""
-    scales = _finest(pieces)
-    for piece in pieces:
-        if piece.scales == scales:
-            continue
-        for name, values in (*piece.rows.items(), *piece.levels.items()):
+def _rows_that_join(part: list[_Piece], piece: _Piece) -> int:
+    """Return how many of the first rows of *piece* fit 64 bits in one scale with all of *part*."""
+    scales = _finest([*part, piece])
+    if any(_rows_that_fit(each, scales) < _length(each) for each in part):
+        return 0
+    return _rows_that_fit(piece, scales)
+
+
+def _rows_that_fit(piece: _Piece, scales: tuple[int, int, int]) -> int:
+    """Return how many of the first rows fit 64 bits in *scales*, none of which is coarser."""
+    fit = _length(piece)
+    if piece.scales == scales:
+        return fit
+    ends = np.cumsum(_level_counts(piece))
+    for columns, row_ends in ((piece.rows, None), (piece.levels, ends)):
+        for name, values in columns.items():
             factor = _factor(name, piece, scales)
-            if factor == 1 or not len(values):
+            if factor == 1:
                 continue
-            present = values[values != ABSENT]
-            largest = max(abs(int(present.min())), abs(int(present.max()))) if len(present) else 0
-            if max(largest, 1) * factor >= 2**63:
-                return False
-    return True
+            if factor > _LARGEST:
+                return 0
+            most = _LARGEST // factor
+            bad = np.flatnonzero((values != ABSENT) & ((values > most) | (values < -most)))
+            if len(bad):
+                first = int(bad[0])
+                fit = min(fit, first if row_ends is None else int(np.searchsorted(row_ends, first, "right")))
+    return fit
 
 
 def _joined(pieces: list[_Piece]) -> _Piece:

@@ -6,21 +6,27 @@ command              answered
 list status uptime   at once
 processes ping
 remove policy        at once, after the new desired state is kept
-add                  when each security's line says subscribed or refused, or after 5 s: pending
+add                  when a line of each security says subscribed, or all refused, or after 5 s: pending
 book                 when its maintainer replies, or after 5 s: ``no_answer``
-snapshot reset       when every line concerned has replied, or after 5 s
+snapshot             when a line of each venue concerned has replied, or after 5 s
+reset                when every line concerned has replied, or after 5 s
+restart              when all of the stage are back, or one is not after 30 s; of control itself at once
 terminate            at once; then everything stops
 
 A security that its venue refuses while its ``add`` waits leaves the desired state again.
 """
 
+import math
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
 from control import registry
-from control.health import Board, by_process, ingester_of
+from control.effects import Answer, Ask, Effect, Keep, Now, Say, StopAll, StopSelf
+from control.health import Board, ingester_of
 from control.protocol import BadCall, Call, answered, failed, parse
+from control.restarting import CONTROL, DATABASE, STAGES, Restarting, ending, processes_of
 from wire.messages import Beat, Desired, Reply, Request, Wanted
 from wire.names import venue_of, venue_of_line
 from wire.times import iso
@@ -32,48 +38,6 @@ MAX_WAITING = 256
 """Callers who wait at once: one each is usual, and what comes beyond is refused."""
 
 _NS_PER_S = 1_000_000_000
-
-
-class Keep(msgspec.Struct, frozen=True):
-    """Write the desired state to disk, then publish it."""
-
-    desired: Desired
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """Send *data* to the caller."""
-
-    caller: bytes
-    data: bytes
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """Send *request* to a process; tell ``Desk.unreachable`` if it is not there."""
-
-    process: str
-    request: Request
-
-
-class Say(msgspec.Struct, frozen=True):
-    """A fact for the log."""
-
-    text: str
-
-
-class StopAll(msgspec.Struct, frozen=True):
-    """Stop every process, this one last."""
-
-
-Effect = Keep | Answer | Ask | Say | StopAll
-
-
-class Now(msgspec.Struct, frozen=True):
-    """What the shell knows of the moment: monotonic seconds, UTC, the disk."""
-
-    s: float
-    ns: int
-    free_bytes: int = 0
-    reserve_bytes: int = 0
 
 
 class _Adding(msgspec.Struct):
@@ -95,18 +59,28 @@ class _Pending(msgspec.Struct):
     caller: bytes
     call: Call
     until_s: float
-    work: _Adding | _Asking
+    work: _Adding | _Asking | Restarting
 
 
 class Desk:
     """Holds the desired state and the calls that wait."""
 
-    def __init__(self, desired: Desired, board: Board, window_ns: int, every_ms: int, started: Now) -> None:
+    def __init__(
+        self,
+        desired: Desired,
+        board: Board,
+        window_ns: int,
+        every_ms: int,
+        started: Now,
+        supervised: Collection[str] = (),
+    ) -> None:
+        """*supervised* are the processes that are started again when they end."""
         self.desired = desired
         self.board = board
         self._window_ns = window_ns
         self._every_ms = every_ms
         self._started = started
+        self._supervised = supervised
         self._pending: dict[int, _Pending] = {}
         self._next_id = 1
 
@@ -126,6 +100,8 @@ class Desk:
                     return self._change(caller, call, now)
                 case "book" | "snapshot" | "reset":
                     return self._hand_on(caller, call, now)
+                case "restart":
+                    return self._restart(caller, call, now)
                 case _:
                     return self._tell(caller, call, now)
         except registry.UnknownSecurity as error:
@@ -183,12 +159,14 @@ class Desk:
         """Answer whoever has waited long enough."""
         effects: list[Effect] = []
         for number, pending in list(self._pending.items()):
+            if isinstance(pending.work, Restarting):
+                effects += self._go_on(number, pending, pending.work, now)
             if pending.until_s > now.s:
                 continue
             match pending.work:
                 case _Adding() as adding:
                     for security, wanted in adding.waiting.items():
-                        _, reason = self.board.lines_word(wanted)
+                        _, reason = self.board.lines_word(wanted, now.s)
                         row = _row(security, "pending")
                         adding.rows[security] = {**row, "reason": reason} if reason else row
                     adding.waiting.clear()
@@ -198,6 +176,8 @@ class Desk:
                     asking.errors.append(("no_answer", f"{silent} did not answer within {WAIT_S:.0f} s"))
                     asking.waiting.clear()
                     effects += self._finish(number, pending, asking)
+                case Restarting():
+                    pass
         return effects
 
     # --- adding ------------------------------------------------------------------------------
@@ -223,7 +203,7 @@ class Desk:
         """See which of the added securities their lines have spoken of."""
         effects: list[Effect] = []
         for security, wanted in list(adding.waiting.items()):
-            word, reason = self.board.lines_word(wanted)
+            word, reason = self.board.lines_word(wanted, now.s)
             if word == "refused":
                 adding.rows[security] = _row(security, "error", reason or "the venue refused it")
                 if wanted in self.desired.securities:
@@ -289,12 +269,12 @@ class Desk:
     # --- handing on --------------------------------------------------------------------------
 
     def _hand_on(self, caller: bytes, call: Call, now: Now) -> list[Effect]:
-        parts = self._parts(call)
+        parts = self._parts(call, now)
         self._room()
         number = self._wait(_Pending(caller, call, now.s + WAIT_S, _Asking(set(parts))))
         return [Ask(process, Request(number, call.command, args)) for process, args in parts.items()]
 
-    def _parts(self, call: Call) -> dict[str, dict[str, Any]]:
+    def _parts(self, call: Call, now: Now) -> dict[str, dict[str, Any]]:
         """Return what is asked of which process."""
         if call.command == "reset":
             lines = self.board.workers.lines
@@ -316,7 +296,7 @@ class Desk:
         securities = call.securities or tuple(registry.names(self.desired))
         if not securities:
             raise BadCall("unknown_security", "nothing is recorded: obl add starts it")
-        grouped = by_process(securities, self.board.workers)
+        grouped = self.board.by_line(securities, now.s)
         return {process: {"securities": names} for process, names in grouped.items()}
 
     def _finish(self, number: int, pending: _Pending, asking: _Asking) -> list[Effect]:
@@ -333,6 +313,36 @@ class Desk:
         else:
             result = [{"process": process, "result": asking.results[process]} for process in asking.results]
         return [Answer(pending.caller, answered(call.id, result))]
+
+    # --- restarting --------------------------------------------------------------------------
+
+    def _restart(self, caller: bytes, call: Call, now: Now) -> list[Effect]:
+        known = [*self.board.workers.names(), CONTROL, DATABASE]
+        named = processes_of(call.process, known)
+        if not named:
+            stages = " ".join(STAGES)
+            raise BadCall(
+                "bad_argument", f"there is no {call.process!r} here: {stages}, or one of obl processes"
+            )
+        if lost := [name for name in named if name not in self._supervised]:
+            raise BadCall(
+                "refused", f"{' '.join(lost)}: not run by our supervisord, so nobody would start it again"
+            )
+        if any(isinstance(pending.work, Restarting) for pending in self._pending.values()):
+            raise BadCall("refused", "another restart is under way: try again when it is done")
+        if named == [CONTROL]:
+            return [Answer(caller, answered(call.id, [{"process": CONTROL, "ok": True}])), StopSelf()]
+        self._room()
+        restarting = Restarting(named)
+        pending = _Pending(caller, call, math.inf, restarting)
+        return self._go_on(self._wait(pending), pending, restarting, now)
+
+    def _go_on(self, number: int, pending: _Pending, restarting: Restarting, now: Now) -> list[Effect]:
+        steps = restarting.step(self.board, self.desired, now)
+        if not restarting.done:
+            return [ending(step, number) for step in steps]
+        del self._pending[number]
+        return [Answer(pending.caller, answered(pending.call.id, restarting.rows))]
 
     # --- telling -----------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@ Read from the health of a beat, where it is there:
 
 process    keys
 every      state lag_s rss_bytes
-ingest     securities{state reason feed since_ns}, disk{reason} why nothing is recorded
+ingest     securities{state reason feed since_ns book} (book false: this line has the trades only),
+           disk{reason} why nothing is recorded
 book       securities{state feed update_id time_ns lag_s lag_bytes gaps_24h (or gaps) audit_pct}
 condition  securities{state bytes_per_change, or bytes_per_order where orders are recorded}
 store      securities{state reason} of those in trouble, database{reachable behind_s error},
@@ -12,11 +13,13 @@ store      securities{state reason} of those in trouble, database{reachable behi
 
 State of a security, the first that holds:
 
-    error         its venue refused it, or a stage says error
-    pending       its line has not subscribed it
-    error         its ingester or its maintainer is lost
+    error         its venue refused it on every line that spoke, or a stage says error
+    pending       no line that beats has subscribed its book
+    error         its maintainer or every line of it is lost
     (the book's)  syncing live catching_up gap halted
     syncing       its maintainer has not spoken of it yet
+
+What a lost process said last of being behind grows by its silence.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,21 +109,68 @@ class Board:
         heard = self._heard.get(process)
         return heard is not None and now_s - heard.at_s <= SILENCE_S
 
+    def incarnation(self, process: str) -> tuple[int, int] | None:
+        """Return pid and start of the last process of that name that was heard; None for none."""
+        heard = self._heard.get(process)
+        return (heard.beat.pid, heard.beat.started_ns) if heard else None
+
+    def carried(self, process: str) -> frozenset[str]:
+        """Return the securities that ingester *process* has subscribed; of any other process none."""
+        heard = self._heard.get(process)
+        entries = _map(heard.beat.health.get("securities")) if heard else {}
+        return frozenset(name for name, entry in entries.items() if _map(entry).get("state") == "subscribed")
+
+    def alone(self, process: str, now_s: float) -> bool:
+        """Whether there is a security that *process* carries whose book no other line has at this moment."""
+        return any(
+            not any(
+                other != process and self.alive(other, now_s) and security in self.carried(other)
+                for other in self._carriers(security)
+            )
+            for security in self.carried(process)
+        )
+
+    def well(self, desired: Desired, now_s: float) -> frozenset[str]:
+        """Return the securities that are recorded as they should be, and ``database`` if it is reachable."""
+        healthy = [w.security for w in desired.securities if self.state(w, now_s) in _HEALTHY]
+        return frozenset([*healthy, "database"] if self._database(now_s)["reachable"] else healthy)
+
     def beating(self, now_s: float) -> list[str]:
         """Return every process that beats."""
         return [name for name in self._heard if self.alive(name, now_s)]
 
-    def lines_word(self, wanted: Wanted) -> tuple[str, str]:
+    def lines_word(self, wanted: Wanted, now_s: float) -> tuple[str, str]:
         """Return state and reason that the ingesters give for this recording of a security.
 
-        The state is "" where none has spoken of it: unknown venue, not started, not heard yet.
+        It is ``subscribed`` as soon as one line says so and ``refused`` when all that have spoken do; a
+        line that is lost counts only where all are.  The state is "" where none has spoken of it: unknown
+        venue, not started, not heard yet.
         """
-        for process in self.workers.ingesters(wanted.security):
+        carriers = self._carriers(wanted.security)
+        alive = [process for process in carriers if self.alive(process, now_s)]
+        words: dict[str, str] = {}
+        for process in alive or carriers:
             entry = self._entry(process, wanted.security)
             # a word on an earlier recording of the same security is no word on this one
             if entry.get("state") and entry.get("since_ns", wanted.since_ns) == wanted.since_ns:
-                return str(entry["state"]), str(entry.get("reason") or "")
-        return "", ""
+                words.setdefault(str(entry["state"]), str(entry.get("reason") or ""))
+        # every other word is told before "refused", which ends an add
+        ranked = sorted(words, key=lambda word: (word != "subscribed", word == "refused"))
+        return (ranked[0], words[ranked[0]]) if ranked else ("", "")
+
+    def by_line(self, securities: Iterable[str], now_s: float) -> dict[str, list[str]]:
+        """Return one ingester for each of *securities*, each with its own: the first that beats."""
+        parts: dict[str, list[str]] = {}
+        for security in securities:
+            carriers = self._carriers(security)
+            for process in [each for each in carriers if self.alive(each, now_s)][:1] or carriers[:1]:
+                parts.setdefault(process, []).append(security)
+        return parts
+
+    def _carriers(self, security: str) -> list[str]:
+        """Return the ingesters that record the book of *security*, not its trades only."""
+        lines = self.workers.ingesters(security)
+        return [process for process in lines if self._entry(process, security).get("book") is not False]
 
     def held_elsewhere(self) -> set[str]:
         """Return the securities that another recorder writes to this database."""
@@ -146,15 +196,15 @@ class Board:
     def state(self, wanted: Wanted, now_s: float) -> str:
         """Return the state of a security, by the table above."""
         security = wanted.security
-        line, _ = self.lines_word(wanted)
+        line, _ = self.lines_word(wanted, now_s)
         if line == "refused" or self._trouble(security) is not None:
             return "error"
         if line != "subscribed":
             return "pending"
-        needed = [*self.workers.ingesters(security), self.workers.maintainer(security)]
-        if not all(self.alive(process, now_s) for process in needed):
+        lines, maintainer = self._carriers(security), self.workers.maintainer(security)
+        if not self.alive(maintainer, now_s) or not any(self.alive(process, now_s) for process in lines):
             return "error"
-        return str(self._entry(self.workers.maintainer(security), security).get("state") or "syncing")
+        return str(self._entry(maintainer, security).get("state") or "syncing")
 
     def listed(self, desired: Desired, now_s: float) -> list[dict[str, Any]]:
         """Return the rows of ``obl list``."""
@@ -196,7 +246,7 @@ class Board:
             "since": iso(wanted.since_ns),
             "images_s": wanted.policies[-1].images_s or None,
         }
-        reason = self._reason(wanted)
+        reason = self._reason(wanted, now_s)
         return {**row, "reason": reason} if reason else row
 
     def _security(self, wanted: Wanted, now_s: float, now_ns: int) -> dict[str, Any]:
@@ -211,13 +261,13 @@ class Board:
             "update_id": book.get("update_id"),
             "time": iso(time_ns, venue_of(security)) if time_ns else None,
             "age_s": round((now_ns - time_ns) / _NS_PER_S, 3) if time_ns else None,
-            "lag_s": book.get("lag_s"),
+            "lag_s": self._grown(book.get("lag_s"), self.workers.maintainer(security), now_s),
             "lag_bytes": book.get("lag_bytes"),
             "gaps_24h": book.get("gaps_24h", book.get("gaps")),
             "bytes_per_change": made.get("bytes_per_change") or made.get("bytes_per_order"),
             "audit_pct": book.get("audit_pct"),
         }
-        reason = self._reason(wanted)
+        reason = self._reason(wanted, now_s)
         return {**row, "reason": reason} if reason else row
 
     def _process(self, name: str, now_s: float) -> dict[str, Any]:
@@ -234,13 +284,21 @@ class Board:
             name, heard.beat.pid, state, health.get("lag_s"), health.get("rss_bytes"), heard.restarts
         )
 
+    def _grown(self, seconds: object, process: str, now_s: float) -> float | None:
+        """Return *seconds* of which *process* spoke last, and those of its silence where it is lost."""
+        heard = self._heard.get(process)
+        if heard is None or not isinstance(seconds, int | float):
+            return None
+        silence_s = 0.0 if self.alive(process, now_s) else now_s - heard.at_s
+        return round(seconds + silence_s, 3)
+
     def _feed(self, security: str) -> str | None:
         sources = [*self.workers.ingesters(security), self.workers.maintainer(security)]
         feeds = (self._entry(process, security).get("feed") for process in sources)
         return next((str(feed) for feed in feeds if feed), None)
 
-    def _reason(self, wanted: Wanted) -> str:
-        return self.lines_word(wanted)[1] or self._trouble(wanted.security) or ""
+    def _reason(self, wanted: Wanted, now_s: float) -> str:
+        return self.lines_word(wanted, now_s)[1] or self._trouble(wanted.security) or ""
 
     def _trouble(self, security: str) -> str | None:
         """Return why a stage calls *security* an error; None where none does."""
@@ -252,15 +310,14 @@ class Board:
 
     def _database(self, now_s: float) -> dict[str, Any]:
         """Put the writers' words together: reachable if one says so, behind as far as the last."""
-        words = [
-            _map(self._heard[name].beat.health.get("database"))
-            for name in self.workers.names()
-            if name.startswith("store-") and self.alive(name, now_s)
-        ]
-        behind = [word["behind_s"] for word in words if isinstance(word.get("behind_s"), int | float)]
+        writers = [name for name in self.workers.names() if name.startswith("store-")]
+        names = [name for name in writers if name in self._heard]
+        said = {name: _map(self._heard[name].beat.health.get("database")) for name in names}
+        behind = [self._grown(word.get("behind_s"), name, now_s) for name, word in said.items()]
+        words = [word for name, word in said.items() if self.alive(name, now_s)]
         row = {
             "reachable": any(word.get("reachable") for word in words),
-            "behind_s": max(behind, default=None),
+            "behind_s": max((each for each in behind if each is not None), default=None),
         }
         error = next((str(word["error"]) for word in words if word.get("error")), "")
         return {**row, "error": error} if error else row
@@ -304,12 +361,3 @@ def _list(value: object) -> list[Any]:
 
 def _whole(value: object) -> int | None:
     return value if isinstance(value, int) else None
-
-
-def by_process(securities: Iterable[str], workers: Workers) -> dict[str, list[str]]:
-    """Return the ingesters that record *securities*, each with its own."""
-    parts: dict[str, list[str]] = {}
-    for security in securities:
-        for process in workers.ingesters(security):
-            parts.setdefault(process, []).append(security)
-    return parts

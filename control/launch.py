@@ -8,9 +8,11 @@ import os
 import pwd
 import socket
 import sys
+from collections import Counter
 from pathlib import Path
 
 from wire.endpoints import Endpoints
+from wire.names import venue_of_line
 from wire.parent import SUPERVISOR
 from wire.settings import BadSetting, Settings, load_settings
 
@@ -21,7 +23,9 @@ CONFIGURATIONS = (_HERE.parent / "supervisord.conf", _HERE / "supervisord.conf")
 
 def exported(settings: Settings, runtime_dir: Path) -> dict[str, str]:
     """Return the variables that supervisord.conf names, beside the environment."""
+    lines = Counter(venue_of_line(line) for line in settings.lines())
     return {
+        **{f"OBL_{venue.upper()}_LINES": str(count) for venue, count in lines.items()},
         "DATA_DIR": str(settings.data_dir.absolute()),
         "BOOK_WORKERS": str(settings.book_workers),
         "CONDITION_WORKERS": str(settings.condition_workers),

@@ -19,11 +19,14 @@ import zmq
 
 from control import registry
 from control.auth import ZAP_ENDPOINT, Keys, derive, zap_answer
-from control.desk import Answer, Ask, Desk, Effect, Keep, Now, Say, StopAll, whole_ms
+from control.desk import Desk, whole_ms
+from control.effects import Answer, Ask, Effect, Keep, Now, Say, Signal, StopAll, StopSelf
 from control.files import bytes_of
 from control.growth import EVERY_S
 from control.health import Board, Workers
 from control.protocol import MAX_MESSAGE_BYTES
+from control.restarting import CONTROL, DATABASE
+from control.supervised import Supervisor
 from wire.endpoints import Endpoints
 from wire.messages import BadMessage, Beat, Desired, Reply, Request, pack, unpack
 from wire.secrets import made_once
@@ -111,12 +114,15 @@ class Control:
             tuple(settings.lines()), settings.book_workers, settings.condition_workers, settings.store_writers
         )
         self._board = Board(workers)
+        self._supervisor = Supervisor(endpoints.runtime_dir)
+        supervised = [*workers.names(), CONTROL, *([DATABASE] if settings.embedded else [])]
         self._desk = Desk(
             self._first_state(),
             self._board,
             settings.window_seconds * 1_000_000_000,
             settings.change_interval_ms,
             self._now(),
+            supervised if self._supervisor.pid() else (),
         )
         self._people = self._listen(_keys(settings))
         self._processes = loop.socket(zmq.ROUTER, bind=endpoints.beats())
@@ -246,10 +252,16 @@ class Control:
                     self._people.send_multipart([caller, data])
                 case Ask(process, request):
                     self._ask(process, request)
+                case Signal(process, name):
+                    log.info("event=signal process=%s signal=%s", process, name)
+                    self._supervisor.send(process, name)
                 case Say(text):
                     log.warning(text)
                 case StopAll():
                     self._loop.once(_FAREWELL_S, self._stop_all)
+                case StopSelf():
+                    log.info("event=restart")
+                    self._loop.once(_FAREWELL_S, self._loop.stop)
 
     def _ask(self, process: str, request: Request) -> None:
         try:
@@ -261,8 +273,7 @@ class Control:
         self._desired.send(pack(self._desk.desired))
 
     def _stop_all(self) -> None:
-        supervisor = os.getppid()
-        if os.environ.get("SUPERVISOR_ENABLED") and _is_supervisord(supervisor):
+        if supervisor := self._supervisor.pid():
             log.info("event=terminate supervisord=%d", supervisor)
             os.kill(supervisor, signal.SIGTERM)
             return
@@ -285,7 +296,8 @@ class Control:
 
     def _now(self) -> Now:
         free = shutil.disk_usage(self._settings.data_dir).free
-        return Now(time.monotonic(), time.time_ns(), free, self._reserve_bytes)
+        again = self._supervisor.runs_again(DATABASE)
+        return Now(time.monotonic(), time.time_ns(), free, self._reserve_bytes, again)
 
     def _measure(self) -> None:
         """Have the files measured, in a thread: an archive of years holds many."""
@@ -320,13 +332,6 @@ def manager_key(settings: Settings) -> str:
 
 def _keys(settings: Settings) -> Keys:
     return derive(manager_key(settings))
-
-
-def _is_supervisord(pid: int) -> bool:
-    try:
-        return b"supervisord" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 def _build(loop: Loop, settings: Settings, endpoints: Endpoints, _: object) -> Control:

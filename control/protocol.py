@@ -15,6 +15,7 @@ ping                                                   connectionTest
 snapshot   security | securities ("ALL")               requestOrderbookSnapshot, ...SnapShot
 book       security, depth, orders                     retrieveCurrentOrderbook
 reset      venue                                       resetWebSocket
+restart    process (or a stage: all of its processes)
 terminate                                              terminate
 
 ``every`` is ``"update"`` or milliseconds (1000, ``"1000ms"``), ``images`` seconds (600, ``"600s"``).
@@ -71,6 +72,7 @@ class Call(msgspec.Struct, frozen=True):
     every_ms: int | None = None
     images_s: int | None = None
     venue: str = ""
+    process: str = ""
 
 
 class BadCall(Exception):
@@ -138,6 +140,8 @@ def _read(request_id: Any, command: str, args: Mapping[Any, Any]) -> Call:
         raise ValueError(f"{command} needs security or securities")
     if command == "book" and len(fields.get("securities", ())) != 1:
         raise ValueError("book needs one security")
+    if command == "restart" and not fields:
+        raise ValueError("restart needs process: a stage or one of its processes")
     if command == "policy" and fields.keys() <= {"securities"}:
         raise ValueError("policy needs every or images")
     return Call(request_id, command, **fields)
@@ -199,6 +203,12 @@ def _venue(value: Any) -> dict[str, Any]:
     return {"venue": value.lower()}
 
 
+def _process(value: Any) -> dict[str, Any]:
+    if not isinstance(value, str) or not value.replace("-", "_").isidentifier():
+        raise ValueError(f"process is {_shown(value)}: a stage or a process, as book or book-0")
+    return {"process": value.lower()}
+
+
 def _shown(value: Any) -> str:
     return repr(str(value))[:_SHOWN_CHARACTERS]
 
@@ -216,5 +226,6 @@ _READERS: dict[str, dict[str, Callable[[Any], dict[str, Any]]]] = {
     "snapshot": {"security": _some_or_all, "securities": _some_or_all},
     "book": {**_NAMED, "depth": _depth, "orders": _orders},
     "reset": {"venue": _venue},
+    "restart": {"process": _process},
     "terminate": {},
 }

@@ -52,9 +52,9 @@ class Answer(NamedTuple):
 
 
 class Asking:
-    """Times are monotonic nanoseconds."""
+    """Times are monotonic nanoseconds; *lines* of the venue share its budget, each with an equal part."""
 
-    def __init__(self, venue: Venue, feed: str, rng: Random, now: int) -> None:
+    def __init__(self, venue: Venue, feed: str, rng: Random, now: int, lines: int = 1) -> None:
         self.listing = Listing(venue, rng, now)
         self.backfill = Backfill(rng)
         self.problem = ""
@@ -62,8 +62,8 @@ class Asking:
         self._venue = venue
         self._feed = feed
         self._rest_base = venue.FEEDS[feed].rest_base
-        self._bucket = Bucket(venue.BUDGET, now)
-        self._room = WIDE_SHARE * venue.BUDGET.capacity
+        self._bucket = Bucket(venue.BUDGET, now, lines)
+        self._room = WIDE_SHARE * venue.BUDGET.capacity / lines
         self._asked = 0
         self._free_at: dict[str, int] = {}
         self._numbers = count(1)

@@ -3,7 +3,7 @@
 event                        effect
 take, enough weight in it    the weight is taken
 take, too little             nothing; ask again later
-the venue's own count        the bucket holds no more than what the venue has left
+the venue's own count        the bucket holds no more than what the venue has left for all of us
 429 or 418                   empty, and closed for Retry-After (or a stated time without one)
 
 Sources: protocols.md 1.5 (Binance: weight a minute, X-MBX-USED-WEIGHT-1M, Retry-After) and 2.3
@@ -22,11 +22,12 @@ CLOSED_WITHOUT_WORD_NS = {429: 10 * NS_PER_SECOND, 418: 120 * NS_PER_SECOND, 403
 
 
 class Bucket:
-    """What may be asked now.  Times are monotonic nanoseconds."""
+    """What one of *lines* may ask now: an equal part each.  Times are monotonic nanoseconds."""
 
-    def __init__(self, budget: Budget, now: int) -> None:
-        self._capacity = budget.capacity * SHARE
-        self._per_ns = budget.per_second * SHARE / NS_PER_SECOND
+    def __init__(self, budget: Budget, now: int, lines: int = 1) -> None:
+        self._whole = budget.capacity * SHARE
+        self._capacity = self._whole / lines
+        self._per_ns = budget.per_second * SHARE / lines / NS_PER_SECOND
         self._weight = self._capacity
         self._filled = now
         self._closed_until = now
@@ -52,7 +53,7 @@ class Bucket:
     def used(self, weight: int, now: int) -> None:
         """Heed the venue's own count of the weight used, which others of this address share."""
         self.available(now)
-        self._weight = min(self._weight, self._capacity - weight)
+        self._weight = min(self._weight, self._whole - weight)
 
     def refused(self, status: int, retry_after_s: float | None, now: int) -> int:
         """Close after an HTTP *status* of 429, 418 or 403; return the time it opens again."""

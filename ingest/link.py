@@ -35,6 +35,15 @@ class Subscription(msgspec.Struct, frozen=True):
     feed: str
     update_ms: int
     credentials: Credentials | None
+    part: str = ""
+    """What of the feed it subscribes to: its trades, where another line has the book; "" for all."""
+    reason: str = ""
+    """Why not the venue's best feed, or not all of it, for people."""
+
+    @property
+    def channels(self) -> str:
+        """What the venue is asked for."""
+        return self.part or self.feed
 
 
 class _Request:
@@ -160,7 +169,7 @@ class Link:
             self._queue(together, wall_s, adds=True)
 
     def _queue(self, symbols: list[str], wall_s: str, *, adds: bool) -> None:
-        feed, update_ms = self._subscription.feed, self._subscription.update_ms
+        feed, update_ms = self._subscription.channels, self._subscription.update_ms
         self._request_id += 1
         if adds:
             frames = self._venue.subscribe(

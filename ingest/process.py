@@ -64,7 +64,7 @@ class Ingester:
         self._folder = settings.data_dir / "journal" / line.replace("/", "-")
         self._keep_ns = settings.journal_keep_seconds * NS_PER_SECOND
         self._archive_dir = settings.journal_archive_dir
-        subscription, feed_reason = subscription_of(settings, self._venue)
+        subscription = subscription_of(settings, self._venue, line)
         self._feed = subscription.feed
         self._unsaved: tuple[Wanted, ...] | None = None
         self._retention = Retention(line)
@@ -89,7 +89,7 @@ class Ingester:
             SystemRandom(),
             time.monotonic_ns(),
             rotate_ns=settings.rotate_seconds * NS_PER_SECOND,
-            feed_reason=feed_reason,
+            lines=settings.lines_of_venue(self._venue.NAME),
             remembered=load_roster(self._folder),
         )
         self._disk = DiskWatch(
@@ -101,7 +101,7 @@ class Ingester:
             'event=line line=%s feed=%s reason="%s" epoch=%d',
             line,
             self._feed,
-            feed_reason,
+            subscription.reason,
             self._writer.epoch,
         )
 

@@ -55,16 +55,16 @@ class Session:
         now: int,
         *,
         rotate_ns: int,
-        feed_reason: str = "",
+        lines: int = 1,
         remembered: Sequence[Wanted] = (),
     ) -> None:
+        """*lines* of the venue share its REST allowance."""
         self._venue = venue
         self._subscription = subscription
         self._depth = DEPTHS[subscription.feed] if venue.FEEDS[subscription.feed].rest_base else None
-        self._feed_reason = feed_reason
         self._rng = rng
         self._rotate_ns = rotate_ns
-        self._asking = Asking(venue, subscription.feed, rng, now)
+        self._asking = Asking(venue, subscription.feed, rng, now, lines)
         self._securities: dict[str, Security] = {}
         self._by_symbol: dict[str, Security] = {}
         self._shards: list[Shard] = []
@@ -119,7 +119,7 @@ class Session:
         for security in (self._securities[name] for name in names if name in self._securities):
             if security.need is not None:
                 security.need.wish("wish", now)
-            elif security.state is State.SUBSCRIBED:
+            elif security.state is State.SUBSCRIBED and not self._subscription.part:
                 for shard in (s for s in self._shards if security.symbol in s.symbols):
                     shard.renew(now)
 
@@ -381,17 +381,17 @@ class Session:
         }
 
     def _shown(self, security: Security) -> dict[str, Any]:
-        reason = security.reason or self._feed_reason
+        reason = security.reason or self._subscription.reason
         if security.state is not State.SUBSCRIBED:
-            shard = next((s for s in self._shards if security.symbol in s.symbols), None)
-            problem = (shard.problem if shard else "") or self._asking.problem
-            reason = self._paused or security.reason or problem or "asked for"
+            problem = next((s.problem for s in self._shards if security.symbol in s.symbols), "")
+            reason = self._paused or security.reason or problem or self._asking.problem or "asked for"
         instrument = self._asking.listing.instruments.get(security.symbol)
         return {
             "state": security.state.value,
             "reason": reason,
             "feed": self._subscription.feed,
             "since_ns": security.wanted.since_ns,
+            "book": not self._subscription.part,
             "instrument": instrument.status if instrument else "",
         }
 

@@ -7,6 +7,7 @@ from ingest.aside import Aside
 from ingest.link import Subscription
 from journal.writer import DiskRefused, FolderInUse, Writer, WrongLine
 from venue.api import Credentials, Venue
+from wire.names import is_first
 from wire.service import CannotRun
 from wire.settings import Settings
 
@@ -18,8 +19,11 @@ def addresses(settings: Settings, venue: Venue) -> tuple[str, str]:
     return ws_url + venue.ws_path(), rest_url
 
 
-def subscription_of(settings: Settings, venue: Venue) -> tuple[Subscription, str]:
-    """Return how the line subscribes, and why that feed, where there is a better one.
+def subscription_of(settings: Settings, venue: Venue, line: str) -> Subscription:
+    """Return how *line* subscribes.
+
+    Without update ids nobody can tell whether two lines bring the same update: the first line alone
+    subscribes to the book of such a feed, the others to its trades, which have ids.
 
     Raises:
         CannotRun: the credentials cannot sign.
@@ -34,11 +38,15 @@ def subscription_of(settings: Settings, venue: Venue) -> tuple[Subscription, str
             )
         else:
             reason = "no COINBASE_API_KEY"
-    subscription = Subscription(venue.feed_of(credentials), settings.orderbook_updatefrequency, credentials)
+    feed = venue.feed_of(credentials)
+    part = "" if is_first(line) else venue.FEEDS[feed].trades
+    if part:
+        reason = f"{reason}: only the first line has the book, this one the trades"
+    subscription = Subscription(feed, settings.orderbook_updatefrequency, credentials, part, reason)
     try:
         venue.subscribe(
             ["X"],
-            feed=subscription.feed,
+            feed=subscription.channels,
             update_ms=subscription.update_ms,
             request_id=1,
             credentials=credentials,
@@ -46,7 +54,7 @@ def subscription_of(settings: Settings, venue: Venue) -> tuple[Subscription, str
         )
     except ValueError as error:
         raise CannotRun(str(error)) from None
-    return subscription, reason
+    return subscription
 
 
 def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:

@@ -4,7 +4,7 @@ links          event                                            what happens
 none           something to record, back-off over               dial
 none           dial failed                                      back-off, one log line per new reason
 one, open      24 h near, venue asks for it, ``reset``          dial a second one (make before break)
-two            the new one goes on from the old, or 5 s are over the old one is closed, ``rotation``
+two            the new one goes on from the old (or 5 s of both) the old one is closed, ``rotation``
 two            either is lost                                   the other goes on
 one            lost                                             back-off, dial
 any            nothing to record, or the line is paused         closed
@@ -35,6 +35,9 @@ STEADY_NS = 30 * NS_PER_SECOND
 OVERLAP_NS = 5 * NS_PER_SECOND
 """A quiet security need not deliver on the new connection before the old one may go."""
 
+LONGEST_OVERLAP_NS = 60 * NS_PER_SECOND
+"""An old connection that lags may deliver for so long until it reaches where the new one began."""
+
 
 class Step(NamedTuple):
     """What a shard wants done about its connections."""
@@ -54,7 +57,7 @@ class Shard:
         rng: Random,
         rotate_ns: int,
     ) -> None:
-        """*overlap* says of a symbol whether one connection goes on from another without a hole."""
+        """*overlap* says of a symbol whether the first connection has reached where the second one began."""
         self.links: list[Link] = []
         """The oldest first."""
         self.symbols: dict[str, None] = {}
@@ -67,6 +70,8 @@ class Shard:
         self._dial_at = 0
         self._rotate_ns = rotate_ns
         self._replace = ""
+        self._carried_at: int | None = None
+        """Since when the newest link carries all that the oldest does."""
 
     def replace(self, reason: str) -> None:
         """Take a new connection, without a hole."""
@@ -119,16 +124,22 @@ class Shard:
             return Step()
         link = self._new_link(now)
         self.links.append(link)
+        self._carried_at = None
         return Step(dial=link)
 
     def _relieved(self, newest: Link, now: int) -> bool:
         """Whether the newest link delivers what the oldest did, from before the oldest's end on."""
         oldest = self.links[0]
         if not newest.carried.issuperset(oldest.carried & self.symbols.keys()):
+            self._carried_at = None
             return False
-        if now - newest.since >= OVERLAP_NS:
-            return True
-        shared = oldest.delivered & newest.carried
-        return newest.delivered >= shared and all(
-            self._overlap(symbol, oldest.number, newest.number) for symbol in shared
-        )
+        if self._carried_at is None:
+            self._carried_at = now
+        waited = now - self._carried_at
+        both = oldest.delivered & newest.delivered
+        if waited < LONGEST_OVERLAP_NS and not all(
+            self._overlap(symbol, oldest.number, newest.number) for symbol in both
+        ):
+            return False
+        # with nothing to compare (trades only, a quiet market) time alone says that both had it
+        return waited >= OVERLAP_NS or (bool(both) and both >= oldest.delivered & newest.carried)

@@ -151,9 +151,13 @@ class Need:
         self._need("connection")
 
     def overlap(self, old: int, new: int) -> bool:
-        """Say whether connection *new* goes on from connection *old* without a hole."""
+        """Say whether connection *old* has brought an update that *new* brought too.
+
+        That they follow one another is not enough: of the trades between the two updates those before
+        *new* was subscribed are on *old* alone, and may still be on their way.
+        """
         before, after = self._chains.get(old), self._chains.get(new)
-        return before is None or (after is not None and after.first <= before.last + 1)
+        return before is None or (after is not None and after.first <= before.last)
 
     def wish(self, cause: str, now: int) -> None:
         """A command or a maintainer asks for a fresh snapshot; one on its way serves."""

@@ -29,6 +29,8 @@ _WITH_PAYLOAD = frozenset({Kind.REST, Kind.COMMAND, Kind.CONNECTION, Kind.EPOCH}
 class Verdict(msgspec.Struct, frozen=True):
     """What a walk found."""
 
+    line: str = ""
+    """As the segments' headers name it."""
     segments: int = 0
     epochs: int = 0
     groups: int = 0
@@ -64,6 +66,7 @@ class _Walk:
         try:
             descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
+            self.position = 0
             return  # dropped since the folder was listed: only the oldest go
         try:
             head = os.pread(descriptor, SEGMENT_HEADER_BYTES, 0)
@@ -72,11 +75,14 @@ class _Walk:
                 return
             self._header(segment, head)
             offset = SEGMENT_HEADER_BYTES
-            for at, header, data in raw_groups(descriptor, offset):
-                self._group(segment, at, data)
-                offset = at + header.size
-            self._end(segment, offset, place_at(descriptor, offset))
-            self.bytes += os.fstat(descriptor).st_size
+            place = Place.GOOD, ""
+            while place[0] is Place.GOOD:  # (again where the writer appended while the end was looked at)
+                for at, header, data in raw_groups(descriptor, offset):
+                    self._group(segment, at, data)
+                    offset = at + header.size
+                place = place_at(descriptor, offset)
+            self._end(segment, descriptor, offset, place)
+            self.bytes += offset + self.torn_bytes
         finally:
             os.close(descriptor)
         self.segments += 1
@@ -114,10 +120,10 @@ class _Walk:
         self.groups += 1
         self.records += group.count
 
-    def _end(self, segment: Segment, offset: int, found: tuple[Place, str]) -> None:
+    def _end(self, segment: Segment, descriptor: int, offset: int, found: tuple[Place, str]) -> None:
         place, why = found
         if place is Place.TORN and segment == self.newest:
-            self.torn_bytes = segment.path.stat().st_size - offset
+            self.torn_bytes = max(0, os.fstat(descriptor).st_size - offset)
         elif place is not Place.END:
             raise _Bad(segment, offset, why or "no group begins here")
 
@@ -141,6 +147,7 @@ def verify(folder: Path) -> Verdict:
     except _Bad as found:
         bad = found
     return Verdict(
+        line=walk.line,
         segments=walk.segments,
         epochs=len(walk.epochs),
         groups=walk.groups,

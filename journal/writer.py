@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from journal import payload
+from journal.durable import sync_folder
 from journal.group import Corrupt, Kind, Row, pack_group
 from journal.segment import (
     SEGMENT_HEADER_BYTES,
@@ -258,7 +259,7 @@ class Writer:
         try:
             _write(file, header, 0)
             os.fsync(file)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             os.close(file)
             with suppress(OSError):
@@ -314,7 +315,7 @@ def _bear_witness(witness: Path, epoch: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(witness)
-    _sync_folder(witness.parent)
+    sync_folder(witness.parent)
 
 
 def _check_line(folder: Path, line: str) -> None:
@@ -347,7 +348,7 @@ def _cut_torn(folder: Path) -> int:
         cut += max(0, size - SEGMENT_HEADER_BYTES)
         path.unlink()
         segments.pop()
-    _sync_folder(folder)
+    sync_folder(folder)
     return cut
 
 
@@ -366,14 +367,6 @@ def _write(file: int, data: bytes, offset: int) -> None:
     done = os.pwrite(file, data, offset)
     while done < len(data):
         done += os.pwrite(file, memoryview(data)[done:], offset + done)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _archive(path: Path, folder: Path) -> None:
@@ -395,5 +388,5 @@ def _archive(path: Path, folder: Path) -> None:
             copy.flush()
             os.fsync(copy.fileno())
         part.replace(target)
-    _sync_folder(folder)
+    sync_folder(folder)
     path.unlink(missing_ok=True)

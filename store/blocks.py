@@ -26,6 +26,13 @@ HEADERS_AT_ONCE = 500
 BODIES_AT_ONCE = 32
 """Windows that are asked for together: a few MB of the busiest security."""
 _HEADERS = {"body": 0, "receipts": 0}
+_ROW_FIELDS: dict[str, tuple[type, ...]] = {
+    "feed": (str,),
+    "state": (str,),
+    "covered": (int,),
+    "first_id": (int,),
+    "last_id": (int, type(None)),
+}
 _HOUR_NS = 3600 * NS_PER_S
 
 
@@ -114,18 +121,26 @@ class Blocks:
         self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, receipts: bool
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield (kind, document) of the windows that start in ``[low_ns, high_ns)``, in order."""
+        for _, unsorted in self.batches(security, kinds, low_ns, high_ns, receipts=receipts):
+            found = [(header(kind, each), kind, each) for kind, each in unsorted]
+            found.sort(key=lambda triple: order(triple[0]))
+            yield from ((kind, each) for _, kind, each in found)
+
+    def batches(
+        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, receipts: bool
+    ) -> Iterator[tuple[int, list[tuple[str, dict[str, Any]]]]]:
+        """Yield some windows' (kind, document) at a time, as they lie, with the time before which they start.
+
+        Nothing in them has been looked at: one that is damaged hides no other.
+        """
         left_out = None if receipts else {"receipts": 0}
         step = BODIES_AT_ONCE * self.window_ns
         while low_ns < high_ns:
             end = min(high_ns, low_ns + step)
             asked = _range(security, low_ns, end)
-            found = [
-                (header(kind, each), kind, each)
-                for kind in kinds
-                for each in self._collection(kind).find(asked, left_out)
-            ]
-            found.sort(key=lambda triple: _order(triple[0]))
-            yield from ((kind, each) for _, kind, each in found)
+            found = [(kind, each) for kind in kinds for each in self._collection(kind).find(asked, left_out)]
+            if found:
+                yield end, found
             low_ns = end if found else self._next(security, kinds, end, high_ns)
 
     def document(self, block: Block, security: str) -> dict[str, Any]:
@@ -153,9 +168,23 @@ class Blocks:
             raise Damaged(identity, "a chain starts from this image and it is not stored")
         return found
 
+    def image_ids(self, security: str, low_ns: int, high_ns: int) -> list[int]:
+        """Return the update ids of the images of the windows from *low_ns* to before *high_ns*, in order."""
+        found = self._collection("images").find(_range(security, low_ns, high_ns), {"_id": 1})
+        ids = (each["_id"].rpartition("|")[2] for each in found)
+        return sorted(int(update_id) for update_id in ids if update_id.isdecimal())
+
     def gap_rows(self, security: str, low_ns: int, high_ns: int) -> list[dict[str, Any]]:
-        """Return the ledger's rows whose windows start in ``[low_ns, high_ns]``, by their first ids."""
-        found = self._collection("gaps").find(_range(security, low_ns, min(LAST_NS, high_ns + 1)))
+        """Return the ledger's rows whose windows start in ``[low_ns, high_ns]``, by their first ids.
+
+        Raises:
+            Damaged: a row has no ids.
+        """
+        found = list(self._collection("gaps").find(_range(security, low_ns, min(LAST_NS, high_ns + 1))))
+        for row in found:
+            for name, kinds in _ROW_FIELDS.items():
+                if not isinstance(row.get(name), kinds):
+                    raise Damaged(str(row["_id"]), f"a row of the ledger whose {name} is {row.get(name)!r}")
         return sorted(found, key=lambda row: (row["start"], row["first_id"]))
 
     def _collection(self, name: str) -> Any:
@@ -195,7 +224,7 @@ class Blocks:
         found = [
             header(kind, stored) for kind in kinds for stored in self._collection(kind).find(asked, _HEADERS)
         ]
-        return sorted(found, key=_order)
+        return sorted(found, key=order)
 
 
 def header(kind: str, stored: Mapping[str, Any]) -> Block:
@@ -229,7 +258,8 @@ def _chain(first_id: int, last_id: int, image_id: int | None, mark: bytes) -> Ch
     return Chain(first_id, last_id, image_id, bytes(mark))
 
 
-def _order(block: Block) -> tuple[int, int, int]:
+def order(block: Block) -> tuple[int, int, int]:
+    """Return what the blocks of a security are sorted by."""
     # trades that filled a hole came later than what follows them: only their ids say where they belong
     place = block.chains[0].first_id if block.kind in TRADE_KINDS else block.last_effective_ns
     return block.start_ns, place, block.part

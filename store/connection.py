@@ -17,6 +17,7 @@ from pymongo.errors import (
     AutoReconnect,
     ConfigurationError,
     InvalidURI,
+    NotPrimaryError,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
@@ -41,6 +42,7 @@ HEARTBEAT_MS = 1_000
 
 _ALLOWED = "MONGODB_ENDPOINT=***: allowed is host:port[,host:port] or a mongodb:// URI"
 _UNAUTHORIZED = frozenset({13, 18})
+_FULL = frozenset({14031})
 
 
 class NoDatabase(Exception):
@@ -123,6 +125,10 @@ def describe(error: PyMongoError, server: str) -> str:
             f"the database at {server} refuses this user: check MONGODB_USERNAME, MONGODB_PASSWORD and "
             "MONGODB_AUTHSOURCE (the user needs readWrite)"
         )
+    if isinstance(error, OperationFailure) and error.code in _FULL:
+        return f"the database at {server} is out of disk space ({one_line(error)}): free some there"
+    if isinstance(error, NotPrimaryError):
+        return f"the database at {server} has no primary now ({one_line(error)}): is its majority up?"
     if isinstance(error, ServerSelectionTimeoutError | AutoReconnect):
         reason = one_line(error)
         return f"no database answers at {server} ({reason}): is it running, is MONGODB_ENDPOINT right?"

@@ -30,8 +30,8 @@ _LOOK_MS = 250
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[None]:
-    """Have the settings' database running inside the ``with``.
+def running(settings: Settings, *, make: bool = False) -> Iterator[None]:
+    """Have the settings' database running inside the ``with``; with *make* an empty one where there is none.
 
     An external server is not asked here: whoever uses it will say what is wrong.
 
@@ -41,7 +41,7 @@ def running(settings: Settings) -> Iterator[None]:
     if not settings.embedded:
         yield
         return
-    with _locked(settings) as lock, tempfile.TemporaryFile() as said:
+    with _locked(settings, make=make) as lock, tempfile.TemporaryFile() as said:
         fcntl.flock(lock, fcntl.LOCK_SH)
         server = None if busy(settings.mongodb_embedded_port) else _start(settings, said)
         try:
@@ -57,7 +57,7 @@ def running(settings: Settings) -> Iterator[None]:
                 server.wait()
 
 
-def _locked(settings: Settings) -> IO[str]:
+def _locked(settings: Settings, *, make: bool) -> IO[str]:
     """Return the open lock file.
 
     Raises:
@@ -65,6 +65,8 @@ def _locked(settings: Settings) -> IO[str]:
     """
     instead = "set DATA_DIR to where the logger keeps its own, or MONGODB_ENDPOINT"
     try:
+        if make:
+            folder_of(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
         if not busy(settings.mongodb_embedded_port) and not folder_of(settings).exists():
             raise NoDatabase(f"there is no archive in {settings.data_dir}: {instead}")
         return (settings.data_dir / "database.lock").open("a")

@@ -18,12 +18,12 @@ second try the document is there, so either the filter finds it or it covers as 
 Unknown means RETRY, for a document that waits is safe and a document refused by mistake is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
 from bson.errors import BSONError
-from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError
 
 _DUPLICATE = frozenset({11000, 11001, 12582})
 _UNSTORABLE = frozenset({2, 9, 14, 22, 52, 56, 57, 121, 10334, 17280, 17419, 17420})
@@ -50,10 +50,20 @@ STORED = Outcome(Verdict.STORED)
 HAD = Outcome(Verdict.HAD)
 
 
-def of_bulk(error: BulkWriteError | None, count: int) -> list[Outcome]:
+def one_line(error: BaseException) -> str:
+    """Return what *error* says, in one line, without the driver's topology dump."""
+    text = str(error).partition(", full error:")[0].partition(" (configured timeouts:")[0]
+    return " ".join(text.split()) or type(error).__name__
+
+
+Tell = Callable[[PyMongoError], str]
+"""Says in one line what an error means."""
+
+
+def of_bulk(error: BulkWriteError | None, count: int, tell: Tell = one_line) -> list[Outcome]:
     """Return the outcome of each of the *count* documents of one unordered bulk write, in order.
 
-    *error* is None where the write raised nothing.
+    *error* is None where the write raised nothing; *tell* gives the reason of what is tried again.
     """
     if error is None:
         return [STORED] * count
@@ -61,23 +71,27 @@ def of_bulk(error: BulkWriteError | None, count: int) -> list[Outcome]:
     outcomes = [STORED] * count
     unmet: Sequence[dict[str, Any]] = details.get("writeConcernErrors") or ()
     if unmet:
-        reason = f"write concern not met: {unmet[0].get('errmsg', 'no reason given')}"
+        code, text = int(unmet[0].get("code", 0)), unmet[0].get("errmsg", "no reason given")
+        reason = tell(OperationFailure(f"write concern not met: {text}", code))
         outcomes = [Outcome(Verdict.RETRY, reason)] * count
     for each in details.get("writeErrors") or ():
-        outcome = _of_code(int(each.get("code", 0)), str(each.get("errmsg", "")))
+        outcome = _of_code(int(each.get("code", 0)), str(each.get("errmsg", "")), tell)
         if not unmet or outcome.verdict is Verdict.REFUSED:
             outcomes[int(each["index"])] = outcome
     return outcomes
 
 
-def of_failure(error: PyMongoError | BSONError | OverflowError, count: int) -> list[Outcome]:
+def of_failure(
+    error: PyMongoError | BSONError | OverflowError, count: int, tell: Tell = one_line
+) -> list[Outcome]:
     """Return the outcome of each of *count* documents of a write that failed as a whole.
 
     What the driver cannot encode is refused only when it stands alone, for else nobody knows which it is.
     """
     if unencodable(error) and count == 1:
         return [Outcome(Verdict.REFUSED, one_line(error))]
-    return [Outcome(Verdict.RETRY, one_line(error))] * count
+    reason = tell(error) if isinstance(error, PyMongoError) else one_line(error)
+    return [Outcome(Verdict.RETRY, reason)] * count
 
 
 def unencodable(error: BaseException) -> bool:
@@ -90,14 +104,10 @@ def second(outcome: Outcome) -> Outcome:
     return HAD if outcome.verdict is Verdict.AGAIN else outcome
 
 
-def one_line(error: BaseException) -> str:
-    """Return what *error* says, in one line, without the driver's topology dump."""
-    text = str(error).partition(", full error:")[0].partition(" (configured timeouts:")[0]
-    return " ".join(text.split()) or type(error).__name__
-
-
-def _of_code(code: int, text: str) -> Outcome:
+def _of_code(code: int, text: str, tell: Tell) -> Outcome:
     if code in _DUPLICATE:
         return Outcome(Verdict.AGAIN)
     reason = f"{code}: {' '.join(text.split())}"
-    return Outcome(Verdict.REFUSED if code in _UNSTORABLE else Verdict.RETRY, reason)
+    if code in _UNSTORABLE:
+        return Outcome(Verdict.REFUSED, reason)
+    return Outcome(Verdict.RETRY, tell(OperationFailure(reason, code)))

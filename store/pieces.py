@@ -101,6 +101,23 @@ def pieces_of(kind: str, stored: Mapping[str, Any], *, receipts: bool = True) ->
     return pieces
 
 
+def check_block(block: Block, stored: Mapping[str, Any], pieces: list[Piece], window_ns: int) -> None:
+    """Check what the header of *stored* says beside its chains.
+
+    Raises:
+        Damaged: something that the rows contradict.
+    """
+    rows = sum(len(piece) for piece in pieces)
+    if block.rows != rows:
+        raise Damaged(block.id, f"it says {block.rows} rows and has {rows}")
+    ids = sum(chain.last_id - chain.first_id + 1 for chain in block.chains)
+    if block.has_ids and stored.get("covered") != ids:
+        raise Damaged(block.id, f"it says that it covers {stored.get('covered')} ids and has {ids}")
+    first_ns, last_ns = int(pieces[0].effective_ns[0]), int(pieces[-1].effective_ns[-1])
+    if not block.start_ns <= first_ns <= last_ns < block.start_ns + window_ns:
+        raise Damaged(block.id, "its rows are not of its window")
+
+
 def cut_rows(rows: Rows, begin: int, end: int) -> Rows:
     """Return the rows from *begin* to *end*."""
     if isinstance(rows, OrderColumns):

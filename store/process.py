@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, NamedTuple
 
 import zmq
+from msgspec.structs import replace
 from pymongo.errors import PyMongoError
 
 from store.connection import connect, describe, where
@@ -80,7 +82,10 @@ class Store:
         self._refused_folder = settings.data_dir / "refused"
         self._client = connect(settings)
         self._writer = Writer(
-            self._client[settings.mongodb_database], settings.recorder_id(), settings.window_seconds
+            self._client[settings.mongodb_database],
+            settings.recorder_id(),
+            settings.window_seconds,
+            partial(describe, server=self._server),
         )
         self._waiting = Waiting()
         self._back_off = BackOff()
@@ -158,7 +163,9 @@ class Store:
 
     def _take_one(self, document: Document) -> None:
         try:
-            self._waiting.take(Entry(document, to_bson(document), time.monotonic()))
+            # (what waits is its BSON: the columns are not kept twice)
+            entry = Entry(replace(document, fields={}), to_bson(document), time.monotonic())
+            self._waiting.take(entry)
         except Unstorable as error:
             if self._keep(Entry(document, b""), str(error)):
                 self._counts["refused"] += 1

@@ -13,12 +13,12 @@ from enum import Enum
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from store.blocks import TRADE_KINDS, Block, Blocks, Chain
+from store.blocks import BOOK_KINDS, TRADE_KINDS, Block, Blocks, Chain
 from store.documents import date_ns
 from store.pieces import Piece, pieces_of
 from store.unreadable import InHole
 
-_UNVERIFIABLE = "unverifiable"
+_UNVERIFIABLE, _HEALED = "unverifiable", "healed"
 
 
 class Join(Enum):
@@ -54,37 +54,18 @@ def link(blocks: Blocks, security: str, before: End | None, after: End) -> Link:
     same_ids = before.block.has_ids == after.block.has_ids
     if same_ids and first_id > last_id:
         return Link(Join.CONTINUES)
-    if after.block.kind in TRADE_KINDS:
-        row = _trades_row(blocks, security, (first_id, last_id), before, after)
-        return Link(Join.HOLE, first_id, last_id, row)
-    feeds = ("book", "orders")
+    feeds = ("book", "orders") if after.block.kind in BOOK_KINDS else (after.block.kind,)
     rows = [
         row
         for row in blocks.gap_rows(security, before.block.start_ns, after.block.start_ns)
         if row["feed"] in feeds and first_id <= row["first_id"] <= max(first_id, last_id)
     ]
     for row in rows:
-        if row["state"] != _UNVERIFIABLE and row["covered"] < _HEALED:
+        if row["state"] not in (_UNVERIFIABLE, _HEALED):
             return Link(Join.HOLE, first_id, last_id, row)
     if rows and rows[0]["state"] == _UNVERIFIABLE:
         return Link(Join.SEAM, first_id, last_id, rows[0])
     return Link(Join.HOLE, first_id, last_id, None)
-
-
-def _trades_row(blocks: Blocks, security: str, ids: tuple[int, int], before: End, after: End) -> Any:
-    """Return the ledger's row of the trades *ids*, or of some of them; None where there is none.
-
-    A hole that was filled in part has one row, which may lie in a window before *before*.
-    """
-    for low_ns in (before.block.start_ns, 0):
-        for row in blocks.gap_rows(security, low_ns, after.block.start_ns):
-            if row["feed"] in TRADE_KINDS and row["first_id"] <= ids[1] and ids[0] <= row["last_id"]:
-                return row
-    return None
-
-
-_HEALED = 2
-"""``covered`` of a ledger row whose ids have come."""
 
 
 def walk(
@@ -106,17 +87,17 @@ def walk(
     """
     documents = blocks.stored(security, kinds, low_ns, high_ns, receipts=receipts)
     for _, window in groupby(documents, key=lambda pair: date_ns(pair[1]["start"])):
-        for piece in _in_order([pieces_of(*each, receipts=receipts) for each in window]):
+        for piece in in_order([pieces_of(*each, receipts=receipts) for each in window]):
             end = End(piece.block, piece.chain)
             yield link(blocks, security, before, end), piece
             before = end
 
 
-def _in_order(blocks: Iterable[list[Piece]]) -> list[Piece]:
-    """Return the pieces of a window's blocks as they follow one another: what filled a hole goes into it."""
+def in_order(blocks: Iterable[list[Piece]]) -> list[Piece]:
+    """Return the pieces of *blocks* as they follow one another: what filled a hole goes into it."""
     found = [piece for pieces in blocks for piece in pieces]
     if all(piece.block.kind in TRADE_KINDS for piece in found):
-        found.sort(key=lambda piece: piece.chain.first_id)
+        found.sort(key=lambda piece: (piece.block.start_ns, piece.chain.first_id))
     return found
 
 

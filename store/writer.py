@@ -21,7 +21,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from store.documents import COLLECTIONS, date_of
-from store.outcome import Outcome, Verdict, of_bulk, of_failure, second, unencodable
+from store.outcome import Outcome, Tell, Verdict, of_bulk, of_failure, one_line, second, unencodable
 from store.waiting import Entry
 from wire.messages import Desired
 
@@ -67,12 +67,18 @@ def check_format(database: Database[Any], window_seconds: int) -> None:
 
 
 class Writer:
-    """Writes for one recorder.  Not to be used by two threads."""
+    """Writes for one recorder.  Not to be used by two threads.
 
-    def __init__(self, database: Database[Any], recorder: str, window_seconds: int) -> None:
+    *tell* says in one line what an error means that leaves documents to be tried again.
+    """
+
+    def __init__(
+        self, database: Database[Any], recorder: str, window_seconds: int, tell: Tell = one_line
+    ) -> None:
         self._database = database
         self._recorder = recorder
         self._window_seconds = window_seconds
+        self._tell = tell
         self._prepared = False
         self._claimed: set[str] = set()
 
@@ -149,7 +155,7 @@ class Writer:
                 return None
         except PyMongoError as error:
             self._forget()
-            return of_failure(error, 1)[0]
+            return of_failure(error, 1, self._tell)[0]
         return Outcome(Verdict.REFUSED, f"another recorder holds {security} in {self._database.name!r}")
 
     def _claim(self, security: str) -> bool:
@@ -182,12 +188,12 @@ class Writer:
         try:
             target.bulk_write([_replace(entry) for entry in entries], ordered=False)
         except BulkWriteError as error:
-            return of_bulk(error, len(entries))
+            return of_bulk(error, len(entries), self._tell)
         except (PyMongoError, BSONError, OverflowError) as error:
             if len(entries) > 1 and unencodable(error):
                 return [outcome for entry in entries for outcome in self._bulk(collection, [entry])]
             self._forget()
-            return of_failure(error, len(entries))
+            return of_failure(error, len(entries), self._tell)
         return of_bulk(None, len(entries))
 
     def _forget(self) -> None:

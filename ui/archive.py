@@ -48,7 +48,7 @@ def at(
     """Print the book as it was at a moment."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         found = archive.book_at(security, time, gaps.value, verify=verify)
     if found is None:
         return
@@ -76,7 +76,7 @@ def replay(
     """Print the book at FROM and everything that happened until TO."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         lines = shapes.replay(archive.replay(security, start, end, trades=trades, gaps=gaps.value))
         show.json_lines(lines) if as_json else _print_each(lines, _happened)
 
@@ -87,7 +87,7 @@ def trades(
     """Print the trades from FROM to TO, in the order of their ids."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         answers = archive.trades(security, start, end, gaps.value)
         lines = shapes.traded(answers, with_gaps=gaps is not Holes.exclude)
         show.json_lines(lines) if as_json else _print_each(lines, _trade)
@@ -97,7 +97,7 @@ def gaps(security: Any_ = None, as_json: Json = False) -> None:
     """List what is missing, with times and cause."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         rows = [shapes.gap(row) for row in archive.gaps(security)]
     columns = ("security", "feed", "state", "cause", "first_id", "last_id", "from", "to", "noticed_by")
     show.json_lines(rows) if as_json else show.table(rows, columns, "nothing is missing")
@@ -107,7 +107,7 @@ def coverage(security: Any_ = None, as_json: Json = False) -> None:
     """List what is stored without a hole."""
     from store import shapes
 
-    with _archive() as archive:
+    with opened() as archive:
         rows = [shapes.coverage(span) for span in archive.coverage(security)]
     columns = ("security", "feed", "from", "to", "rows", "documents", "first_id", "last_id")
     show.json_lines(rows) if as_json else show.table(rows, columns, "nothing is stored")
@@ -123,7 +123,7 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _archive() -> "Iterator[Archive]":
+def opened() -> "Iterator[Archive]":
     """Open the archive; what it cannot do ends the command with one line and the right code."""
     from pymongo.errors import PyMongoError
 

@@ -40,9 +40,11 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
 
     live.register(app)
     if not argv or argv[0] not in live.NAMES:
-        from ui import archive
+        from ui import archive, rebuild, verify
 
         archive.register(app)
+        verify.register(app)
+        rebuild.register(app)
     return app
 
 

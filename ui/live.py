@@ -15,6 +15,9 @@ from ui.exits import BadAnswer, CannotRun
 _KEY_FILE = "secrets/manager_key"
 _POLL_S = 0.5
 _SHOWN_LEVELS = 20
+_BACK_S = 30.0
+_RESTART_S = 40.0
+"""What control allows a process to end, come back and be watched, and some more."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: an object, or one a line.")]
 Securities = Annotated[
@@ -158,6 +161,36 @@ def reset(
     _show_replies(_ask("reset", {"venue": venue} if venue else {}), as_json)
 
 
+def restart(
+    stage: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE", help="ingest, book, condition, store, control, database, or a process."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Restart the processes of a stage one after the other, each back and well before the next."""
+    client = _client()
+    try:
+        before = client.call("uptime")
+        patience_s = _RESTART_S * (1 + len(client.call("processes")))
+        rows = client.call("restart", {"process": stage}, answer_s=patience_s)
+    finally:
+        client.close()
+    if [row["process"] for row in rows] == ["control"]:
+        rows = [{**rows[0], **_control_back(before["since"])}]
+    bad = [row for row in rows if not row["ok"]]
+    if as_json:
+        show.json_lines(rows)
+    else:
+        show.table(rows, ["process", "ok", *(["seconds"] if not bad else ["seconds", "error"])], "")
+        for row in rows:
+            sys.stdout.write(f"{row['note']}\n" if "note" in row else "")
+    if bad:
+        raise BadAnswer("; ".join(f"{row['process']}: {row['error']}" for row in bad))
+
+
 def terminate(as_json: Json = False) -> None:
     """Stop the logger orderly."""
     answer = _ask("terminate")
@@ -254,6 +287,22 @@ def _newer(row: dict[str, Any], listed: Mapping[str, Any] | None) -> dict[str, A
     return {**row, "state": listed["state"]}
 
 
+def _control_back(since: str) -> dict[str, Any]:
+    """Wait until control answers that did not run at *since*, and has heard of every process."""
+    from control.client import ControlError
+
+    began = time.monotonic()
+    while (waited_s := time.monotonic() - began) < _BACK_S:
+        try:
+            another = _ask("uptime")["since"] != since
+            if another and all(row["state"] != "starting" for row in _ask("processes")):
+                return {"seconds": round(waited_s, 1)}
+        except ControlError:
+            pass  # it is on its way
+        time.sleep(_POLL_S)
+    return {"ok": False, "error": f"it does not answer after {_BACK_S:.0f} s: its log says why"}
+
+
 def _show_rows(rows: list[dict[str, Any]], as_json: bool, columns: Sequence[str]) -> None:
     """Print a row for each security; where one failed, end with 1."""
     bad = [row for row in rows if not row["ok"]]
@@ -297,6 +346,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "snapshot": snapshot,
     "book": book,
     "reset": reset,
+    "restart": restart,
     "terminate": terminate,
     "config": config,
 }

@@ -222,6 +222,8 @@ class Feed(msgspec.Struct, frozen=True):
     """False: an update's id is its position in the journal."""
     rest_base: bool
     """True: the book starts from ``snapshot_request``; False: from a snapshot in the feed itself."""
+    trades: str = ""
+    """What ``subscribe`` takes for the trades of this feed alone; "" where every line may have all of it."""
 
 
 class Venue(Protocol):
@@ -252,6 +254,8 @@ class Venue(Protocol):
         now_s: str = "",
     ) -> list[bytes]:
         """Return the frames that subscribe *symbols*; *now_s* is Unix seconds where it is signed.
+
+        *feed* is one of ``FEEDS``, or the ``trades`` of one.
 
         Raises:
             ValueError: an unknown feed or pace, or credentials that cannot sign.

@@ -78,7 +78,7 @@ __all__ = [
 NAME = "coinbase"
 FEEDS: Mapping[str, Feed] = {
     "full": Feed(book="l3", has_ids=True, rest_base=True),
-    "level2_batch": Feed(book="l2", has_ids=False, rest_base=False),
+    "level2_batch": Feed(book="l2", has_ids=False, rest_base=False, trades="matches"),
 }
 
 BUDGET = Budget(capacity=15, per_second=10.0)
@@ -93,6 +93,7 @@ CONTROL_GAP_NS = 100_000_000
 _CHANNELS = {
     "full": ["full", "heartbeat"],
     "level2_batch": ["level2_batch", "matches", "heartbeat"],
+    "matches": ["matches", "heartbeat"],
 }
 _BOOK_ONLY = frozenset({"level2_batch", "level2_50", "level2"})
 """An ack names channels by their aliases: level2_batch comes back as level2_50."""
@@ -160,7 +161,7 @@ def unsubscribe(
 
 
 def _request(kind: str, symbols: Sequence[str], feed: str) -> dict[str, str | list[str]]:
-    if feed not in FEEDS:
+    if feed not in _CHANNELS:
         raise ValueError(f"{NAME} has no feed {feed!r}")
     return {"type": kind, "product_ids": list(symbols), "channels": _CHANNELS[feed]}
 

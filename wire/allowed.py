@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from wire.names import BUCKETS, VENUES, BadSecurity, parse_security, venue_of
+from wire.names import BUCKETS, MOST_LINES, VENUES, BadSecurity, parse_security, venue_of
 
 _HOUR_S = 3600
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -58,13 +58,26 @@ def _securities(text: Any) -> Any:
     return securities
 
 
-def _one_line(text: Any) -> Any:
-    """Accept what means one line per venue: two lines of a venue are not built."""
-    for part in str(text).split(","):
-        name, equals, count = part.strip().rpartition("=")
-        if count.strip() != "1" or (equals and not name.strip().isidentifier()):
-            raise ValueError("only 1: a second line of a venue is not built yet")
-    return 1
+def lines_of(text: str) -> dict[str, int]:
+    """Return how many lines each venue has: ``2`` of every one, or ``binance=2``, where others have 1.
+
+    Raises:
+        ValueError: neither.
+    """
+    counts = {str(count): count for count in range(1, MOST_LINES + 1)}
+    if text.strip() in counts:
+        return dict.fromkeys(VENUES, counts[text.strip()])
+    named = [[word.strip() for word in part.split("=")] for part in text.split(",")]
+    given = {each[0]: counts[each[1]] for each in named if len(each) == 2 and each[1] in counts}
+    if len(given) < len(named) or not set(given) <= set(VENUES):
+        example = ",".join(f"{venue}={count}" for venue, count in zip(VENUES, counts, strict=False))
+        raise ValueError(f"1 or 2, or as {example}")
+    return {**dict.fromkeys(VENUES, 1), **given}
+
+
+def _lines(text: Any) -> str:
+    lines_of(str(text))
+    return str(text).strip()
 
 
 def _address(schemes: tuple[str, ...]) -> AfterValidator:
@@ -107,7 +120,7 @@ Switch = Annotated[bool, BeforeValidator(switch)]
 Securities = Annotated[tuple[str, ...], BeforeValidator(_securities)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Workers = Annotated[int, Field(ge=1, le=BUCKETS)]
-Lines = Annotated[int, BeforeValidator(_one_line)]
+Lines = Annotated[str, BeforeValidator(_lines)]
 Frequency = Annotated[Literal[100, 1000], BeforeValidator(_number)]
 Window = Annotated[int, Field(ge=1, le=_HOUR_S), AfterValidator(_divides_hour)]
 Folder = Annotated[Path, AfterValidator(_full_path)]

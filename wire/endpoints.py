@@ -22,7 +22,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from wire.names import VENUES, venue_of_line
+from wire.names import MOST_LINES, VENUES, venue_of_line
 from wire.settings import BadSetting, Settings
 
 MAX_PATH_BYTES = 107
@@ -59,7 +59,7 @@ class Endpoints:
             return self._at("frames", f"{venue}-{letter}", 0)
         if venue not in VENUES:
             raise BadSetting(f"PIPELINE_TRANSPORT=tcp: there is no port for the venue {venue!r}")
-        return self._at("frames", "", VENUES.index(venue) * 2 + ord(letter) - ord("a"))
+        return self._at("frames", "", VENUES.index(venue) * MOST_LINES + ord(letter) - ord("a"))
 
     def run(self, bucket: int) -> str:
         """Return where the maintainer of *bucket* takes Subscribe."""

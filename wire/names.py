@@ -18,6 +18,9 @@ EVERY_SECURITY = ""
 POSITION_BITS = 40
 """A line may write 10**12 records in one epoch: three years at ten thousand a second."""
 
+MOST_LINES = 2
+"""Of one venue: two receive what one misses, and there are as many tcp ports for each."""
+
 VENUES = ("binance", "coinbase")
 """Those that can be recorded; only adding at the end keeps the tcp ports of the others."""
 
@@ -61,6 +64,15 @@ def symbol_of(security: str) -> str:
 def venue_of_line(line: str) -> str:
     """Return the venue that *line* records."""
     return line.partition("/")[0]
+
+
+def is_first(line: str) -> bool:
+    """Whether *line* is the one of its venue that does what only one may do.
+
+    >>> is_first("binance/a"), is_first("binance/b")
+    (True, False)
+    """
+    return line.endswith("/a")
 
 
 def bucket_of(security: str) -> int:

@@ -1,7 +1,7 @@
 """What every process is made of: one loop, a beat each second, and an orderly end.
 
 exit code  meaning
-0          asked to stop (SIGTERM, SIGINT, ``terminate``)
+0          asked to stop (SIGTERM, SIGINT, ``terminate``, ``restart``)
 1          a promise could not be kept; the last line says why
 2          could not start: bad setting, busy port or folder; the last line says which
 
@@ -53,7 +53,8 @@ class Beats:
     """A process's tie to control: its beat each second, the commands it obeys, the desired state.
 
     *health* gives the body of a beat; ``rss_bytes`` is added.  *commands* answer by returning a value
-    that msgpack packs, or raise Refusal; ``ping`` and ``terminate`` are always there.  *on_desired* is
+    that msgpack packs, or raise Refusal; ``ping``, ``terminate`` and ``restart`` (an orderly end, after which
+    supervisord starts it again) are always there.  *on_desired* is
     called when the desired state differs from the last one heard.
     """
 
@@ -68,7 +69,8 @@ class Beats:
     ) -> None:
         self._process = process
         self._health = health
-        self._commands = {"ping": lambda _: "pong", "terminate": lambda _: loop.stop(), **(commands or {})}
+        ends = {name: lambda _: loop.stop() for name in ("terminate", "restart")}
+        self._commands = {"ping": lambda _: "pong", **ends, **(commands or {})}
         self._on_desired = on_desired
         self._desired: Desired | None = None
         self._started_ns = time.time_ns()

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -30,6 +31,7 @@ from wire.allowed import (
     Switch,
     Window,
     Workers,
+    lines_of,
     switch,
 )
 from wire.names import VENUES
@@ -121,7 +123,10 @@ class Settings(BaseModel):
         1000, description="Milliseconds between Binance's depth updates: 1000 or 100."
     )
 
-    ingest_lines: Lines = Field(1, description="Ingesters per venue; only 1 for now.")
+    ingest_lines: Lines = Field(
+        "1",
+        description="Ingesters per venue that record the same twice: 1 or 2, or as `binance=2,coinbase=1`.",
+    )
     book_workers: Workers = Field(1, description="Book maintainers; each takes its share of the securities.")
     condition_workers: Workers = Field(1, description="Conditioners; likewise.")
     store_writers: Workers = Field(1, description="Writers to the database; any takes any document.")
@@ -194,8 +199,17 @@ class Settings(BaseModel):
         return self.mongodb_endpoint is None
 
     def lines(self) -> list[str]:
-        """Return the lines that this installation runs: one of each venue."""
-        return [f"{venue}/a" for venue in VENUES]
+        """Return the lines that this installation runs: ``binance/a``, ``binance/b``, ..."""
+        counts = lines_of(self.ingest_lines)
+        return [f"{venue}/{letter}" for venue in VENUES for letter in ascii_lowercase[: counts[venue]]]
+
+    def lines_of_venue(self, venue: str) -> int:
+        """Return how many lines *venue* has."""
+        return lines_of(self.ingest_lines)[venue]
+
+    def journal_folder(self, line: str) -> Path:
+        """Return the folder of *line*'s journal."""
+        return self.data_dir / "journal" / line.replace("/", "-")
 
     def image_seconds(self, book: str) -> int:
         """Return the seconds between base images of a *book* (``l2`` or ``l3``) without a policy."""

@@ -213,5 +213,14 @@ def test_the_hash_is_right_at_every_chain_entry_s_end(archive: Archive, security
     assert all(archive.book_at(security, time_ns, verify=True) for time_ns in images)
 
 
+def test_verify_proves_all_of_it(recorded: Recorded, archive: Archive) -> None:
+    """(With *archive* open: the database runs already.)"""
+    rows = recorded.logger.answers("verify")
+    assert [row["first_bad"] for row in rows] == [None] * len(SECURITIES)
+    assert all(row["proven"] > 0 == row["unverifiable"] for row in rows)
+    lines = recorded.logger.answers("verify", "--journal")
+    assert [line["line"] for line in lines if not line["first_bad"]] == ["binance/a", "coinbase/a"]
+
+
 def test_no_accident_left_a_hole(archive: Archive) -> None:
     assert [row for row in archive.gaps() if row["security"] in SECURITIES] == []

@@ -3,131 +3,22 @@
 The test plays the conditioner: it hands out documents and takes the answers.
 """
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import bson
 import psutil
 import pytest
-import zmq
 
 from store.connection import connect
 from store.database import busy, prepare
 from tests.embedded import free_port
-from wire.endpoints import Endpoints
-from wire.messages import Answer, Document, pack, unpack
-from wire.names import BUCKETS, bucket_of
-from wire.settings import Settings, load_settings
+from tests.system.storing import DEADLINE_S, Host, eventually, keys
+from wire.settings import load_settings
 
 pytestmark = [pytest.mark.mongo, pytest.mark.timeout(180)]
-
-DEADLINE_S = 60
-S = 1_000_000_000
-
-
-def eventually(what: str, seen: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        found = seen()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"never happened: {what}")
-
-
-class Host:
-    """One installation: its settings, its processes, and the conditioner's side of the sockets."""
-
-    def __init__(self, folder: Path) -> None:
-        self.environ = os.environ | {
-            "DATA_DIR": str(folder / "data"),
-            "MONGODB_EMBEDDED_PORT": str(free_port()),
-            "LOGLEVEL": "Info",
-        }
-        self.settings: Settings = load_settings(self.environ)
-        self.log = folder / "log"
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.context = zmq.Context()
-        self.endpoints = Endpoints(self.settings)
-        documents = [self.endpoints.documents(bucket) for bucket in range(BUCKETS)]
-        self.push = [self._bound(zmq.PUSH, endpoint) for endpoint in documents]
-        self.answers = self._bound(zmq.PULL, self.endpoints.answers(0))
-        self.said: list[tuple[str, tuple[Any, ...]]] = []
-
-    def _bound(self, kind: int, endpoint: str) -> Any:
-        socket = self.context.socket(kind)
-        socket.linger = 0
-        socket.sndtimeo = DEADLINE_S * 1000
-        socket.bind(endpoint)
-        return socket
-
-    def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            started = subprocess.Popen(
-                [sys.executable, "-m", *words], env=self.environ | environ, stdout=log, stderr=log
-            )
-        self.processes.append(started)
-        return started
-
-    def database(self) -> subprocess.Popen[bytes]:
-        started = self.start("store.database")
-        eventually("the database answers", self._answers_ping)
-        return started
-
-    def _answers_ping(self) -> bool:
-        try:
-            with connect(self.settings, serverSelectionTimeoutMS=100) as client:
-                client[self.settings.mongodb_database].list_collection_names()
-        except Exception:  # noqa: BLE001 whatever it is, it does not answer yet
-            return False
-        return True
-
-    def send(self, *documents: Document) -> None:
-        for document in documents:
-            try:
-                self.push[bucket_of(document.security)].send(pack(document))
-            except zmq.Again:
-                codes = [each.poll() for each in self.processes]
-                raise AssertionError(f"nobody takes documents: {codes} {self.log.read_text()}") from None
-
-    def hear(self, word: str, count: int) -> set[tuple[Any, ...]]:
-        """Return what was answered with *word* once it is *count* different documents."""
-        deadline = time.monotonic() + DEADLINE_S
-        while True:
-            heard = {key for each, key in self.said if each == word}
-            if len(heard) >= count:
-                return heard
-            left = deadline - time.monotonic()
-            assert left > 0, f"{len(heard)} of {count} {word}: {self.log.read_text()[-2000:]}"
-            if self.answers.poll(int(left * 1000)):
-                answer = unpack(self.answers.recv())
-                assert isinstance(answer, Answer)
-                for name in Answer.__struct_fields__:
-                    self.said += [(name, key) for key in getattr(answer, name)]
-
-    def document(self, number: int, covered: int = 1, **fields: Any) -> Document:
-        security = f"binance:S{number % 5}"
-        name = f"{security}|changes|{number}"
-        made = {"body": bytes(2000), "rows": number} | fields
-        return Document("changes", name, security, number * S, covered, made, self.endpoints.answers(0))
-
-    def stored(self) -> dict[str, int]:
-        with connect(self.settings) as client:
-            found = client[self.settings.mongodb_database].changes.find({}, {"covered": 1})
-            return {each["_id"]: each["covered"] for each in found}
-
-    def close(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait(DEADLINE_S)
-        self.context.destroy(0)
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +38,6 @@ def host(tmp_path: Path, first_started: Path) -> Iterator[Host]:
         yield made
     finally:
         made.close()
-
-
-def keys(documents: list[Document]) -> set[tuple[str, int]]:
-    return {(each.id, each.covered) for each in documents}
 
 
 def test_what_was_handed_over_is_stored_and_answered_and_the_store_ends_in_order(host: Host) -> None:

@@ -1,4 +1,4 @@
-"""A real ingester process beside the simulator, with the test in the place of control and the maintainers."""
+"""Real ingester processes beside the simulator, with the test in the place of control and the maintainers."""
 
 import os
 import signal
@@ -31,7 +31,15 @@ def wanted(*names: str, since_ns: int = 1, every_ms: int = 0) -> tuple[Wanted, .
 class Line:
     """One ingester; the test publishes what it should record and reads what it journals."""
 
-    def __init__(self, folder: Path, simulator: Simulator, line: str = "binance/a", **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        simulator: Simulator,
+        line: str = "binance/a",
+        beside: "Line | None" = None,
+        **settings: str,
+    ) -> None:
+        """*beside* is the first line of the same installation, which speaks for both."""
         plain = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TMPDIR"}}
         self.environment = {
             **plain,
@@ -44,15 +52,20 @@ class Line:
         }
         self.environment = {k: v for k, v in self.environment.items() if v}
         self.folder = folder / "journal" / line.replace("/", "-")
-        self.log = folder / "ingest.log"
+        self.log = folder / f"ingest-{line.replace('/', '-')}.log"
         self.line = line
         self.records: list[Record] = []
         self.health: dict[str, Any] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self._replies: dict[int, Reply] = {}
+        self._owner = beside or self
+        self._lines: dict[str, Line] = beside._lines if beside is not None else {}
+        self._lines[f"ingest-{line.replace('/', '-')}"] = self
         self._version = 0
         self._desired: Desired | None = None
         self._reader: Reader | None = None
+        if beside is not None:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         endpoints = Endpoints(load_settings(self.environment))
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -87,7 +100,8 @@ class Line:
             self.process.wait(10)
         if self._reader is not None:
             self._reader.close()
-        self._context.destroy(0)
+        if self._owner is self:
+            self._context.destroy(0)
 
     def desire(self, securities: Sequence[Wanted]) -> None:
         self._version += 1
@@ -109,12 +123,15 @@ class Line:
         return self._replies[number]
 
     def until(self, what: str, holds: Callable[[], object], seconds: float = DEADLINE_S) -> None:
-        """Publish the desired state and read journal and beats until *holds*."""
+        """Publish the desired state and read journals and beats until *holds*."""
+        if self._owner is not self:
+            return self._owner.until(what, holds, seconds)
         deadline = time.monotonic() + seconds
         while True:
-            self._read()
+            for each in self._lines.values():
+                each._read()
             if holds():
-                return
+                return None
             if self._desired is not None:
                 self._desired_socket.send(pack(self._desired))
             alive = self.process is None or self.process.poll() is None
@@ -127,7 +144,7 @@ class Line:
 
     def _hear(self, message: Any) -> None:
         if isinstance(message, Beat):
-            self.health = message.health
+            self._lines[message.process].health = message.health
         elif isinstance(message, Reply):
             self._replies[message.id] = message
 

@@ -252,15 +252,65 @@ def test_a_wish_and_a_command_bring_a_snapshot(line: Line) -> None:
     assert not line.ask("snapshot", securities=["binance:NONE"]).ok
 
 
-def test_reset_takes_a_new_connection_without_a_hole(line: Line) -> None:
+def test_reset_takes_a_new_connection_without_a_hole(line: Line, simulator: Simulator) -> None:
     line.desire(wanted(BTC))
     line.until("a joined book", lambda: joined(line, BTC))
     assert line.ask("reset").ok
     line.until("the old one closed", lambda: len(line.payloads(Kind.CONNECTION)) == 3)
     said = [c.what for c in line.payloads(Kind.CONNECTION) if isinstance(c, Connection)]
     assert said == ["open", "open", "closed"]
-    merged = sorted(set(ids(line.frames(BTC))))
-    assert breaks(merged) == 0
+    assert_nothing_was_missed(line, simulator, BTC)
+
+
+def closed_for(line: Line) -> list[str]:
+    """Return why each connection that was closed was, in order."""
+    said = [p for p in line.payloads(Kind.CONNECTION) if isinstance(p, Connection)]
+    return [each.reason for each in said if each.what == "closed"]
+
+
+def assert_nothing_was_missed(line: Line, simulator: Simulator, *securities: str) -> None:
+    """Compare what is journalled, over all connections, with the ids that the exchange gave out."""
+    bodies = [p for p in line.payloads(Kind.REST) if isinstance(p, Rest) and p.what == "depth"]
+    assert {body.cause for body in bodies} == {"subscribe"}  # a hole would be followed by another
+    for security in securities:
+        merged = sorted(set(ids(line.frames(security))))
+        assert breaks(merged) == 0
+        trades = sorted({json.loads(f)["data"]["t"] for f in line.frames(security) if b'"e":"trade"' in f})
+        symbol = security.partition(":")[2]
+        true = simulator.truth_trades("binance", symbol, from_id=trades[0], to_id=trades[-1])
+        assert trades == [trade["id"] for trade in true]
+
+
+def test_an_old_connection_is_replaced_again_and_again_without_a_hole(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    line = Line(tmp_path / "data", simulator, ROTATE_SECONDS="2")
+    line.start()
+    try:
+        line.desire(wanted(BTC, ETH))
+        line.until("both books", lambda: joined(line, BTC) and joined(line, ETH))
+        line.until("seven rotations", lambda: len(closed_for(line)) >= 7, seconds=60)
+        assert set(closed_for(line)) == {"rotation"}
+        assert_nothing_was_missed(line, simulator, BTC, ETH)
+    finally:
+        line.close()
+
+
+@pytest.mark.parametrize("lag_ms", [0, 700, 6000])
+def test_a_notice_of_shutdown_is_followed_by_a_change_without_a_hole(
+    line: Line, simulator: Simulator, lag_ms: int
+) -> None:
+    """The exchange's frames may be late, so that the new connection begins before the old one's end."""
+    line.desire(wanted(BTC, ETH))
+    line.until("both books", lambda: joined(line, BTC) and joined(line, ETH))
+    simulator.fault(
+        "binance", kind="delay_ms", ms=lag_ms, connection=simulator.connections("binance")[-1]["connection"]
+    )
+    simulator.fault("binance", kind="shutdown_notice")
+    line.until("the old one closed", lambda: closed_for(line) == ["rotation"])
+    reached = len(ids(line.frames(BTC, connection=2)))
+    line.until("more of the new one", lambda: len(ids(line.frames(BTC, connection=2))) > reached + 5)
+    assert_nothing_was_missed(line, simulator, BTC, ETH)
 
 
 def test_a_blocked_rest_interface_is_explained_once_and_recording_goes_on(

@@ -104,7 +104,7 @@ def test_an_id_that_the_venue_has_not_stays_missing_and_the_others_come() -> Non
     # (the first answer brought something: the page that is wished afterwards is another one)
     said = answer(story, 40, body([8, 10], {}), (9, 10)).said()
     assert sorted(v[0] for v in pieces(said).values()) == [[8], [10]]
-    assert rows(said) == [(8, 10, "open", 1)]
+    assert rows(said) == [(8, 10, "open", 1), (8, 8, "healed", 2), (9, 9, "open", 1)]
     assert play(story.groups)[0].securities[NAME].trades.healing.page is None
 
 
@@ -157,7 +157,7 @@ def test_a_price_that_no_scale_holds_leaves_its_hole() -> None:
     rest[0]["price"] = "99999999999999999999999"
     said = answer(story, 33, msgspec.json.encode(rest), (8, 9)).said()
     assert [v[0] for v in pieces(said).values()] == [[9]]
-    assert rows(said) == [(8, 9, "open", 1)]
+    assert rows(said) == [(8, 9, "open", 1), (8, 8, "open", 2)]
 
 
 # --- any order, any restart ------------------------------------------------------------------
@@ -252,9 +252,7 @@ def test_only_the_newest_of_a_long_hole_are_asked_for_page_by_page() -> None:
         filled += healing.take(prints(*page))
     assert pages[0] == (last - MOST_IDS + 1, last - MOST_IDS + PAGE_IDS)
     assert len(pages) == MOST_IDS // PAGE_IDS
-    assert [(ids_of(each)[0], len(ids_of(each)), each.is_whole) for each in filled] == [
-        (last - MOST_IDS + 1, MOST_IDS, False)
-    ]
+    assert [(ids_of(each)[0], len(ids_of(each))) for each in filled] == [(last - MOST_IDS + 1, MOST_IDS)]
 
 
 def test_a_hole_too_many_lets_the_oldest_go_with_what_came_for_it() -> None:
@@ -275,4 +273,3 @@ def test_what_is_kept_for_holes_that_never_fill_is_bounded() -> None:
         healing.open(row(first - 1, first + MOST_IDS - 3), 0, 99)
         let_go += healing.take(prints(first, first + MOST_IDS - 3))
     assert [len(ids_of(each)) for each in let_go] == [MOST_IDS - 2] * 2
-    assert not any(each.is_whole for each in let_go)

@@ -1,8 +1,8 @@
 """Runs, tokens, answers: one test per row of the table in condition.conditioner."""
 
-import pytest
+from typing import Any
 
-from condition.conditioner import WAIT_NS, BadRun, Conditioner
+from condition.conditioner import WAIT_NS, Conditioner
 from tests.unit.condition.maintainer import int64s
 from wire.messages import Answer, Begin, Changes, Cut, Hole, Image, Mark, Synced
 from wire.names import bucket_of
@@ -143,11 +143,49 @@ def test_a_run_whose_begin_was_lost_is_asked_for_again() -> None:
     assert made.token(BUCKET) == TOKEN + 1
 
 
-def test_rows_for_a_window_that_was_closed_end_the_process() -> None:
+def test_a_run_that_breaks_a_promise_is_told_and_asked_for_again_and_its_message_is_not_done() -> None:
     made = conditioner()
     made.take([begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 3)], 0)
-    with pytest.raises(BadRun):
-        made.take([changes(3, 0, 4, 4)], 0)
+    made.answer(Answer(stored=((f"{SECURITY}|changes|0", 3),)), 0)
+    [(security, reason)] = made.take([changes(3, 0, 4, 4), mark(4), mark(5)], 0)
+    assert (security, "which was closed" in reason) == (SECURITY, True)
+    assert (made.token(BUCKET), made.token(BUCKET + 1)) == (TOKEN + 1, TOKEN)
+    assert done(made) == 3, "the rows that had no place are not done"
+    health = made.health()[SECURITY]
+    assert (health["state"], health["reason"], health["broken_runs"]) == ("error", reason, 1)
+    again = Begin(SECURITY, 2, 0, {LINE: 3}, "l2", True, {"changes": 0})
+    made.take([again, changes(1, 1, 4, 4, run=2), cut(2, 1, 4, 4, run=2)], 1)
+    assert due(made) == [("|changes|1", 1)]
+    assert made.health()[SECURITY]["state"] == "live"
+
+
+def test_a_cut_that_does_not_fit_breaks_its_own_security_only() -> None:
+    made = conditioner()
+    other = "binance:OTHER"
+    assert bucket_of(other) != BUCKET
+    theirs = [replaced(each, security=other) for each in (begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 3))]
+    broken = made.take([theirs[0], theirs[1], begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 2), theirs[2]], 0)
+    assert [security for security, _ in broken] == [SECURITY]
+    assert [each.security for each in made.outbox.due()] == [other]
+    assert (made.token(BUCKET), made.token(bucket_of(other))) == (TOKEN + 1, TOKEN)
+    assert done(made) == 1
+
+
+def test_a_run_that_breaks_each_time_is_asked_for_ever_more_slowly() -> None:
+    made, now = conditioner(), 0
+    asked = []
+    for run in range(1, 5):
+        made.take([begin(run), changes(1, 0, 1, 3, run=run), cut(2, 0, 1, 2, run=run)], now)
+        token, broken_ns = made.token(BUCKET), now
+        while run > 1 and made.token(BUCKET) == token:
+            now += WAIT_NS
+            made.tick(now)
+        asked.append((now - broken_ns) // WAIT_NS)
+    assert asked == [0, 2, 4, 8]
+
+
+def replaced(message: Any, **fields: Any) -> Any:
+    return type(message)(**{name: getattr(message, name) for name in message.__struct_fields__} | fields)
 
 
 def test_a_refused_document_counts_as_done_and_is_an_error_of_its_security() -> None:

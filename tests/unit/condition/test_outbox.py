@@ -36,6 +36,21 @@ def test_records_of_an_older_epoch_are_synced_and_a_line_that_is_gone_cannot_los
     assert due(box) == [("d", 1)]
 
 
+def test_it_says_how_far_each_line_is_waited_for() -> None:
+    box = Outbox(frozenset((LINE, "coinbase/a")))
+    box.synced(LINE, 10)
+    for name, needs in (
+        ("a", {LINE: 9}),
+        ("b", {LINE: 12}),
+        ("c", {LINE: 11, "coinbase/a": 5, "kraken/a": 7}),
+    ):
+        box.put(document(name), needs)
+    assert box.unsynced() == {LINE: 12, "coinbase/a": 5}
+    for line, position in box.unsynced().items():
+        box.synced(line, position)
+    assert (box.unsynced(), len(due(box))) == ({}, 3)
+
+
 def test_what_was_sent_is_not_due_until_nobody_named_it_for_ten_seconds() -> None:
     box = outbox()
     box.put(document(), {})

@@ -9,6 +9,7 @@ import pytest
 import zmq
 
 from condition.process import SYNCED_PREFIX, ConditionService
+from journal.writer import Writer
 from tests.unit.condition.test_conditioner import BUCKET, LINE, SECURITY, begin, changes, cut, mark
 from wire.endpoints import Endpoints
 from wire.messages import Answer, Document, Done, Subscribe, Synced, pack, pack_all, unpack
@@ -35,8 +36,13 @@ class Played:
         self.heard: dict[str, list[Any]] = {"run": [], "documents": [], "done": []}
         for name in self.heard:
             self.loop.on_readable(getattr(self, name), lambda name=name: self.hear(name))
-        self.loop.every(0.05, lambda: self.frames.send(SYNCED_PREFIX + pack(Synced(LINE, 1_000))))
+        self.says_synced = True
+        self.loop.every(0.05, self.say_synced)
         self.pushing: list[Socket] = []
+
+    def say_synced(self) -> None:
+        if self.says_synced:
+            self.frames.send(SYNCED_PREFIX + pack(Synced(LINE, 1_000)))
 
     def hear(self, name: str) -> None:
         self.heard[name].append(unpack(getattr(self, name).recv()))
@@ -100,3 +106,45 @@ def test_a_batch_of_garbage_is_one_line_and_the_rest_goes_on(
     batches.send(pack_all([begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 3)]))
     played.until(lambda: bool(played.heard["documents"]))
     assert [record.message.split()[0] for record in caplog.records] == ["event=bad_batch"]
+
+
+def test_a_line_whose_ingester_is_away_is_synced_here_and_holds_nothing_up(
+    played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condition.process.SILENT_S", 0.5)
+    played.says_synced = False
+    writer = Writer(tmp_path / "journal" / "binance-a", LINE, segment_bytes=1 << 20, now_ns=time.time_ns)
+    try:
+        played.until(lambda: bool(played.heard["run"]))
+        batches = played.push(played.heard["run"][0].endpoint)
+        batches.send(pack_all([begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 3), mark(3)]))
+        played.until(lambda: bool(played.heard["documents"]))
+        assert [document.covered for document in played.heard["documents"]] == [3]
+    finally:
+        writer.close()
+
+
+def test_a_journal_that_cannot_be_synced_is_one_line_and_its_documents_wait(
+    played: Played, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condition.process.SILENT_S", 0.5)
+    played.says_synced = False
+    played.until(lambda: bool(played.heard["run"]))
+    batches = played.push(played.heard["run"][0].endpoint)
+    batches.send(pack_all([begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 3), mark(3)]))
+    played.until(lambda: any("event=not_synced line=binance/a" in each.message for each in caplog.records))
+    assert played.heard["documents"] == []
+    played.says_synced = True
+    played.until(lambda: bool(played.heard["documents"]))
+
+
+def test_a_broken_run_is_one_line(played: Played, caplog: pytest.LogCaptureFixture) -> None:
+    played.until(lambda: bool(played.heard["run"]))
+    batches = played.push(played.heard["run"][0].endpoint)
+    batches.send(pack_all([begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 2), mark(3)]))
+    played.until(lambda: bool(caplog.records))
+    assert [record.message.split()[:2] for record in caplog.records] == [
+        ["event=broken_run", f"security={SECURITY}"]
+    ]
+    asked = played.heard["run"][0].token
+    played.until(lambda: played.heard["run"][-1].token == asked + 1)

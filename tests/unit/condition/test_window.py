@@ -1,5 +1,6 @@
 """A window's documents depend on what is in it, not on the messages that brought it; parts are bounded."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,6 +150,61 @@ def test_parts_depend_on_the_rows_and_not_on_the_messages(levels: list[int], joi
         assert ids == list(range(1, last + 1))
     finally:
         window.ROWS_PER_PART = before
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 6), st.sampled_from((0, 3, 19)), st.sampled_from((7, 2**62))),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(1, 30),
+)
+def test_what_is_shown_early_is_divided_as_in_the_end_whatever_the_scales_do(
+    drawn: list[tuple[int, int, int]], shown: int
+) -> None:
+    before, window.ROWS_PER_PART = window.ROWS_PER_PART, 10
+    try:
+        messages = [
+            changes([n + 1], levels=levels, price_scale=scale, price=price)
+            for n, (levels, scale, price) in enumerate(drawn)
+        ]
+        last, early = len(drawn), min(shown, len(drawn))
+        final = blocks(messages, cut((1, last, 0, b"h")))
+        provisional = blocks(messages[:early], cut((1, early, 0, b"h")))
+        first_ids = [int(decoded(block).first_ids[0]) for block in final]
+        assert [int(decoded(block).first_ids[0]) for block in provisional] == first_ids[: len(provisional)]
+        assert [n for block in final for n in decoded(block).first_ids.tolist()] == list(range(1, last + 1))
+        for row, price, scale in stored_prices(final):
+            assert price == drawn[row - 1][2] * 10 ** (scale - drawn[row - 1][1])
+    finally:
+        window.ROWS_PER_PART = before
+
+
+def test_a_part_begun_for_a_finer_scale_has_the_room_of_a_whole_part() -> None:
+    before, window.ROWS_PER_PART = window.ROWS_PER_PART, 10
+    try:
+        large = changes([1, 2, 3, 4, 5, 6, 7], price=2**63 - 1)
+        fine = [changes(list(range(first, first + 3)), price_scale=3) for first in (8, 11, 14, 17)]
+        for shown in range(1, 5):
+            last = 7 + 3 * shown
+            made = blocks([large, *fine[:shown]], cut((1, last, 0, b"")))
+            parts = [range(1, 8), range(8, min(last, 17) + 1), range(18, last + 1)]
+            assert [decoded(block).first_ids.tolist() for block in made] == [list(p) for p in parts if p]
+    finally:
+        window.ROWS_PER_PART = before
+
+
+def stored_prices(made: list[Block]) -> list[tuple[int, int, int]]:
+    """Return of each row its id, its first price and that price's scale."""
+    rows = []
+    for block in made:
+        columns = decoded(block)
+        starts = np.cumsum(columns.bid_counts) - columns.bid_counts
+        for n, start in zip(columns.first_ids.tolist(), starts.tolist(), strict=True):
+            rows.append((n, int(columns.prices[start]), int(block.fields["price_scale"])))
+    return rows
 
 
 def concatenated(one: Changes, other: Changes) -> Changes:

@@ -7,23 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control import registry
-from control.desk import MAX_WAITING, WAIT_S, Answer, Ask, Desk, Effect, Keep, Now, Say, StopAll
+from control.desk import MAX_WAITING, WAIT_S, Desk
+from control.effects import Answer, Ask, Effect, Keep, Now, Say, Signal, StopAll, StopSelf
 from control.health import Board, Workers
+from control.restarting import STEADY_S
 from wire.messages import Beat, Reply, Request
 
 A, B = "binance:BTCUSDT", "coinbase:BTC-USD"
 NEW = "binance:ETHUSDT"
 WINDOW_NS = 10_000_000_000
 WORKERS = Workers(("binance/a", "coinbase/a"), 1, 1, 1)
+TWO_LINES = Workers(("binance/a", "binance/b", "coinbase/a"), 1, 1, 1)
 
 
 def at(seconds: float) -> Now:
     return Now(seconds, 1_700_000_000_000_000_000 + int(seconds * 1e9), 100, 10)
 
 
-def desk(*securities: str) -> Desk:
+def desk(*securities: str, workers: Workers = WORKERS) -> Desk:
     desired = registry.add(registry.EMPTY, list(securities or (A, B)), 0, 1)
-    return Desk(desired, Board(WORKERS), WINDOW_NS, 0, at(0))
+    return Desk(desired, Board(workers), WINDOW_NS, 0, at(0), [*workers.names(), "control", "database"])
 
 
 def ask(made: Desk, command: str, seconds: float = 0, caller: bytes = b"me", **args: Any) -> list[Effect]:
@@ -100,6 +103,36 @@ def test_add_of_what_is_subscribed_is_answered_at_once_and_changes_nothing() -> 
     beat(made, "ingest-binance-a", binance_BTCUSDT={"state": "subscribed"})
     effects = ask(made, "add", security=A)
     assert [type(effect) for effect in effects] == [Answer]
+
+
+def test_of_two_lines_the_first_that_subscribed_answers_an_add() -> None:
+    made = desk(workers=TWO_LINES)
+    ask(made, "add", security="ethusdt")
+    assert beat(made, "ingest-binance-a", binance_ETHUSDT={"state": "pending", "reason": "no network"}) == []
+    told = beat(made, "ingest-binance-b", binance_ETHUSDT={"state": "subscribed"})
+    assert [row["security"] for row in result(told)] == [NEW]
+
+
+def test_two_lines_that_have_not_subscribed_are_pending_after_five_seconds() -> None:
+    made = desk(workers=TWO_LINES)
+    ask(made, "add", security="ethusdt")
+    beat(made, "ingest-binance-b", binance_ETHUSDT={"state": "pending", "reason": "no network"})
+    [row] = result(made.tick(at(WAIT_S)))
+    assert (row["state"], row["reason"]) == ("pending", "no network")
+
+
+def test_a_snapshot_goes_to_one_line_of_a_venue_and_a_reset_to_all() -> None:
+    made = desk(workers=TWO_LINES)
+    asked = ask(made, "snapshot", security="ALL")
+    assert [each.process for each in asked if isinstance(each, Ask)] == [
+        "ingest-binance-a",
+        "ingest-coinbase-a",
+    ]
+    asked = ask(made, "reset", venue="binance")
+    assert [each.process for each in asked if isinstance(each, Ask)] == [
+        "ingest-binance-a",
+        "ingest-binance-b",
+    ]
 
 
 def test_an_unknown_venue_is_an_error_at_once() -> None:
@@ -181,6 +214,40 @@ def test_reset_of_one_venue_leaves_the_other_alone() -> None:
     assert error(ask(desk(), "reset", venue="kraken"))[0] == "bad_argument"
 
 
+def test_restart_asks_the_process_to_end_and_answers_when_another_beats_in_its_place() -> None:
+    made = desk()
+    made.beat(Beat("store-0", 1, 1, {}), at(0))
+    (asked,) = ask(made, "restart", process="store")
+    assert isinstance(asked, Ask)
+    assert (asked.process, asked.request.command) == ("store-0", "restart")
+    assert made.reply(Reply(asked.request.id, "store-0", True)) == []
+    assert made.tick(at(3)) == []
+    made.beat(Beat("store-0", 2, 2, {}), at(3))
+    assert made.tick(at(3)) == []
+    assert made.unreachable("store-0", asked.request.id) == []
+    [row] = result(made.tick(at(3 + STEADY_S)))
+    assert (row["process"], row["ok"]) == ("store-0", True)
+
+
+def test_the_database_is_signalled_and_control_goes_when_it_has_answered() -> None:
+    assert ask(desk(), "restart", process="database") == [Signal("database", "TERM")]
+    effects = ask(desk(), "restart", process="control")
+    assert result(effects[:1]) == [{"process": "control", "ok": True}]
+    assert effects[1:] == [StopSelf()]
+
+
+def test_a_restart_of_what_is_not_here_or_not_ours_or_while_another_goes_on_is_refused() -> None:
+    made = desk()
+    assert error(ask(made, "restart", process="kitchen"))[0] == "bad_argument"
+    ask(made, "restart", process="book")
+    assert error(ask(made, "restart", process="store")) == (
+        "refused",
+        "another restart is under way: try again when it is done",
+    )
+    alone = Desk(registry.EMPTY, Board(WORKERS), WINDOW_NS, 0, at(0))
+    assert error(ask(alone, "restart", process="store"))[0] == "refused"
+
+
 def test_terminate_answers_and_then_stops() -> None:
     effects = ask(desk(), "terminate")
     assert result(effects[:1]) == {"stopping": True}
@@ -209,7 +276,7 @@ def test_callers_beyond_the_bound_are_refused_and_change_nothing() -> None:
 
 
 commands = st.sampled_from(
-    ["add", "remove", "book", "snapshot", "reset", "policy", "list", "status", "nonsense"]
+    ["add", "remove", "book", "snapshot", "reset", "restart", "policy", "list", "status", "nonsense"]
 )
 events = st.lists(
     st.one_of(
@@ -229,7 +296,7 @@ def test_every_caller_is_answered_exactly_once_whatever_happens(script: list[tup
         effects: list[Effect] = []
         if event == "ask":
             asked += 1
-            args = {"venue": "binance"} if one == "reset" else {"security": two}
+            args = {"reset": {"venue": "binance"}, "restart": {"process": "book"}}.get(one, {"security": two})
             effects = ask(made, one, moment, b"%d" % asked, **({} if one in ("list", "status") else args))
         elif event == "beat":
             effects = made.beat(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.health import SILENCE_S, STEADY_S, Board, Workers, by_process
+from control.health import SILENCE_S, STEADY_S, Board, Workers
 from control.registry import EMPTY, add, find
 from wire.messages import Beat
 
@@ -77,6 +77,14 @@ def test_a_silent_process_is_lost_and_its_securities_an_error() -> None:
     assert not answer["database"]["reachable"]
 
 
+def test_what_a_lost_process_said_of_being_behind_grows_by_its_silence() -> None:
+    made = healthy()
+    made.hear(Beat("condition-0", 1, 1, {}), 100)
+    answer = status(made, 100)
+    assert [row["lag_s"] for row in answer["securities"]] == [100.0, 100.0]
+    assert answer["database"] == {"reachable": False, "behind_s": 100.2}
+
+
 def test_processes_never_heard_of_are_starting() -> None:
     rows = board().processes(0)
     assert [(row["name"], row["state"]) for row in rows] == [
@@ -114,7 +122,75 @@ def test_the_state_is_the_first_row_of_the_table_that_holds(
 
 def test_a_word_on_an_earlier_recording_of_a_security_does_not_count() -> None:
     old = {"securities": {A: {"state": "refused", "reason": "no", "since_ns": 5}}}
-    assert board(("ingest-binance-a", old)).lines_word(find(DESIRED, A)) == ("", "")
+    assert board(("ingest-binance-a", old)).lines_word(find(DESIRED, A), 0) == ("", "")
+
+
+TWO = Workers(("binance/a", "binance/b", "coinbase/a", "coinbase/b"), 1, 1, 1)
+
+
+def two_lines(*states: str, at_s: float = 0) -> Board:
+    """Return a board where line a and then b have said *states* of A, and its book is live."""
+    made = Board(TWO)
+    made.hear(Beat("book-0", 1, 1, {"securities": {A: {"state": "live"}}}), at_s)
+    for letter, state in zip("ab", states, strict=False):
+        entry = {"state": state, "reason": f"{letter} says {state}"}
+        made.hear(Beat(f"ingest-binance-{letter}", 1, 1, {"securities": {A: entry}}), at_s)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        (("subscribed", "subscribed"), "live"),
+        (("pending", "subscribed"), "live"),
+        (("refused", "subscribed"), "live"),
+        (("refused", "pending"), "pending"),
+        (("pending",), "pending"),
+        (("refused",), "error"),
+        (("refused", "refused"), "error"),
+        ((), "pending"),
+    ],
+)
+def test_one_of_two_lines_is_enough_and_it_takes_both_to_refuse(states: tuple[str, ...], state: str) -> None:
+    assert two_lines(*states).state(find(DESIRED, A), 0) == state
+
+
+@pytest.mark.parametrize("letter", ["a", "b"])
+def test_a_security_outlives_one_of_its_lines_and_not_both(letter: str) -> None:
+    made = two_lines("subscribed", "subscribed")
+    later_s = SILENCE_S + 1
+    made.hear(Beat("book-0", 1, 1, {"securities": {A: {"state": "live"}}}), later_s)
+    assert made.state(find(DESIRED, A), later_s) == "error"
+    made.hear(Beat(f"ingest-binance-{letter}", 1, 1, {"securities": {A: {"state": "subscribed"}}}), later_s)
+    assert made.state(find(DESIRED, A), later_s) == "live"
+    states = {row["name"]: row["state"] for row in made.processes(later_s)}
+    lost = {"a": "b", "b": "a"}[letter]
+    assert (states[f"ingest-binance-{letter}"], states[f"ingest-binance-{lost}"]) == ("live", "lost")
+
+
+def test_a_word_of_a_lost_line_does_not_count_beside_that_of_a_living_one() -> None:
+    made = two_lines("subscribed", "pending")
+    made.hear(Beat("ingest-binance-b", 1, 1, {"securities": {A: {"state": "pending"}}}), SILENCE_S + 1)
+    assert made.lines_word(find(DESIRED, A), SILENCE_S + 1)[0] == "pending"
+
+
+def test_a_line_that_has_only_the_trades_of_a_security_cannot_stand_in_for_its_book() -> None:
+    made = Board(TWO)
+    book, trades = {"state": "pending"}, {"state": "subscribed", "reason": "trades only", "book": False}
+    made.hear(Beat("book-0", 1, 1, {"securities": {B: {"state": "live"}}}), 0)
+    made.hear(Beat("ingest-coinbase-b", 1, 1, {"securities": {B: trades}}), 0)
+    made.hear(Beat("ingest-coinbase-a", 1, 1, {"securities": {B: book}}), 0)
+    assert made.state(find(DESIRED, B), 0) == "pending"
+    made.hear(Beat("ingest-coinbase-a", 1, 1, {"securities": {B: {**book, "state": "subscribed"}}}), 0)
+    assert made.state(find(DESIRED, B), 0) == "live"
+    assert made.by_line([B], 0) == {"ingest-coinbase-a": [B]}
+
+
+def test_a_snapshot_is_asked_of_the_first_line_that_beats() -> None:
+    made = two_lines("subscribed", "subscribed")
+    assert made.by_line([A, B], 0) == {"ingest-binance-a": [A], "ingest-coinbase-a": [B]}
+    made.hear(Beat("ingest-binance-b", 1, 1, {}), SILENCE_S + 1)
+    assert made.by_line([A], SILENCE_S + 1) == {"ingest-binance-b": [A]}
 
 
 def test_list_says_policy_feed_and_since() -> None:
@@ -143,7 +219,7 @@ def test_status_says_how_long_the_disk_lasts_and_why_nothing_is_recorded() -> No
 
 
 def test_securities_go_to_the_line_of_their_venue() -> None:
-    assert by_process([A, B, "kraken:X"], WORKERS) == {"ingest-binance-a": [A], "ingest-coinbase-a": [B]}
+    assert board().by_line([A, B, "kraken:X"], 0) == {"ingest-binance-a": [A], "ingest-coinbase-a": [B]}
 
 
 anything = st.none() | st.integers() | st.text() | st.lists(st.integers())

@@ -19,9 +19,9 @@ plain = st.recursive(
 )
 COMMANDS = [
     *("add", "remove", "policy", "list", "status", "uptime", "processes", "ping", "snapshot", "book"),
-    *("reset", "terminate", "addSecurity", "resetWebSocket"),
+    *("reset", "restart", "terminate", "addSecurity", "resetWebSocket"),
 ]
-ARGS = ["security", "securities", "every", "images", "depth", "orders", "venue", "other"]
+ARGS = ["security", "securities", "every", "images", "depth", "orders", "venue", "process", "other"]
 
 
 def call(command: Any, request_id: Any = 1, **args: Any) -> Call:
@@ -95,6 +95,9 @@ def test_images_are_seconds() -> None:
     ("command", "args"),
     [
         ("add", {}),
+        ("restart", {}),
+        ("restart", {"process": "book 0"}),
+        ("restart", {"process": 0}),
         ("add", {"securities": []}),
         ("add", {"securities": [1]}),
         ("add", {"security": "no symbol:"}),

@@ -48,6 +48,20 @@ def test_the_venues_own_count_rules_because_others_share_the_address() -> None:
     assert bucket.take(50, 0)
 
 
+def test_two_lines_of_an_address_take_together_no_more_than_one() -> None:
+    first, second = Bucket(BINANCE, 0, 2), Bucket(BINANCE, 0, 2)
+    assert [sum(bucket.take(250, 0) for _ in range(30)) for bucket in (first, second)] == [10, 10]
+    assert [sum(bucket.take(50, 30 * S) for _ in range(60)) for bucket in (first, second)] == [31, 31]
+
+
+def test_what_the_other_line_used_does_not_close_the_part_of_this_one() -> None:
+    bucket = Bucket(BINANCE, 0, 2)
+    bucket.used(2700, 0)
+    assert bucket.available(0) == 2700
+    bucket.used(5300, 0)
+    assert not bucket.take(250, 0)
+
+
 def test_what_weighs_more_than_the_whole_bucket_goes_when_it_is_full() -> None:
     bucket = Bucket(Budget(capacity=10, per_second=1.0), 0)
     assert bucket.take(50, 0)

@@ -4,7 +4,15 @@ import json
 from random import Random
 
 from ingest.link import ANSWER_NS, Link, Subscription
-from ingest.shard import FIRST_WAIT_NS, LONGEST_WAIT_NS, OVERLAP_NS, STEADY_NS, Shard, Step
+from ingest.shard import (
+    FIRST_WAIT_NS,
+    LONGEST_OVERLAP_NS,
+    LONGEST_WAIT_NS,
+    OVERLAP_NS,
+    STEADY_NS,
+    Shard,
+    Step,
+)
 from venue import binance
 
 S = 1_000_000_000
@@ -126,6 +134,43 @@ def test_the_old_connection_waits_for_the_new_one_to_deliver_but_not_for_ever_fo
     assert made.due(["A", "B"], 2) == Step()
     new.delivered = {"A"}
     assert made.due(["A", "B"], 2) == Step(close=old, reason="reset")
+
+
+def test_an_old_connection_that_lags_goes_on_until_it_has_reached_the_new_one() -> None:
+    made = shard()
+    made.symbols = {"A": None, "B": None}
+    old = dialed(made, 0)
+    made.opened(old, 0)
+    old.carried, old.delivered = {"A", "B"}, {"A"}
+    made.replace("reset")
+    new = dialed(made, 1)
+    made.opened(new, 1)
+    new.carried, new.delivered = {"A", "B"}, {"A"}
+    try:
+        overlaps[0] = False
+        assert made.due(["A", "B"], 1) == Step()
+        assert made.due(["A", "B"], LONGEST_OVERLAP_NS) == Step()
+        assert made.due(["A", "B"], 1 + LONGEST_OVERLAP_NS) == Step(close=old, reason="reset")
+    finally:
+        overlaps[0] = True
+
+
+def test_with_nothing_to_compare_both_connections_carry_it_for_five_seconds_from_the_last_ack() -> None:
+    made = shard()
+    made.symbols = {"A": None, "B": None}
+    old = dialed(made, 0)
+    made.opened(old, 0)
+    old.carried = {"A", "B"}
+    made.replace("reset")
+    new = dialed(made, 1)
+    made.opened(new, 1)
+    new.carried = {"A"}
+    acked = 3 * OVERLAP_NS
+    assert made.due(["A", "B"], acked - 1) == Step()
+    new.carried = {"A", "B"}
+    assert made.due(["A", "B"], acked) == Step()
+    assert made.due(["A", "B"], acked + OVERLAP_NS - 1) == Step()
+    assert made.due(["A", "B"], acked + OVERLAP_NS) == Step(close=old, reason="reset")
 
 
 def test_nothing_wanted_closes_what_is_open() -> None:

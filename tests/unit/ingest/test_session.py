@@ -1,5 +1,6 @@
 """A line records what is desired, asks for what it needs, and never more than the venue allows."""
 
+import json
 from collections import defaultdict
 from itertools import pairwise
 from random import Random
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.actions import Ask, Dial, Record, Remember
+from ingest.actions import Ask, Dial, Record, Remember, Send
 from ingest.budget import SHARE
 from ingest.link import Subscription
 from ingest.session import Session
@@ -270,6 +271,7 @@ def test_paused_for_the_disk_nothing_is_connected_and_resuming_takes_snapshots()
         "reason": "disk",
         "feed": "",
         "since_ns": 1,
+        "book": True,
         "instrument": "trading",
     }
     world.session.resume()
@@ -421,6 +423,25 @@ def test_a_feed_with_its_own_snapshots_gets_a_new_connection_for_a_wish_but_not_
     assert dials(RENEW_NS + 3) == []
     (connection,) = session.health()["connections"]
     assert connection["connection"] == 2
+
+
+def test_a_line_that_has_only_the_trades_says_so_and_takes_no_new_connection_for_a_wish() -> None:
+    name = "coinbase:BTC-USD"
+    subscription = Subscription("level2_batch", 0, None, "matches", "trades only")
+    session = Session(
+        coinbase, subscription, Random(1), 0, rotate_ns=86_400 * S, remembered=[Wanted(name, (Policy(),), 1)]
+    )
+    session.tick(0, "0")
+    session.opened(1, 1)
+    session.tick(1, "0")
+    [sent] = [json.loads(action.payload) for action in session.take() if isinstance(action, Send)]
+    assert sent["channels"] == ["matches", "heartbeat"]
+    session.frame(1, Route("", "control"), b'{"type":"subscriptions","channels":[]}', 2)
+    shown = session.health()["securities"][name]
+    assert (shown["state"], shown["reason"], shown["book"]) == ("subscribed", "trades only", False)
+    session.wishes([name], RENEW_NS + 1)
+    session.tick(RENEW_NS + 1, "0")
+    assert [action for action in session.take() if isinstance(action, Dial)] == []
 
 
 def test_what_is_recorded_can_be_journalled_again_and_only_that() -> None:

@@ -114,6 +114,16 @@ def test_a_connection_that_overlapped_the_one_before_is_no_reason() -> None:
     assert need.state is State.IDLE
 
 
+def test_a_connection_is_relieved_by_one_that_brought_an_update_it_has_brought_too() -> None:
+    need = live(first=100)
+    need.update(1, 102, 105, 1)
+    assert not need.overlap(1, 2)
+    need.update(2, 106, 109, 2)
+    assert not need.overlap(1, 2)  # trades before 106 may be on their way on the first one alone
+    need.update(1, 106, 109, 3)
+    assert need.overlap(1, 2)
+
+
 def test_one_that_began_after_the_end_of_the_one_before_is() -> None:
     need = live(first=100)
     need.update(1, 102, 105, 1)

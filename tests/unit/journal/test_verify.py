@@ -1,5 +1,7 @@
 """The walk says the first bad byte of a journal, whichever byte it is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,9 @@ def test_a_whole_journal_is_counted_and_has_no_bad_byte(tmp_path: Path) -> None:
         writer.close()
     size = sum(s.path.stat().st_size for s in segments_in(tmp_path))
     segments = len(segments_in(tmp_path))
-    assert verify(tmp_path) == Verdict(segments=segments, epochs=2, groups=14, records=26, bytes=size)
+    assert verify(tmp_path) == Verdict(
+        line=LINE, segments=segments, epochs=2, groups=14, records=26, bytes=size
+    )
 
 
 def test_an_empty_folder_is_clean(tmp_path: Path) -> None:
@@ -115,3 +119,23 @@ def test_another_lines_segment_or_group_is_bad(tmp_path: Path) -> None:
 def test_a_segment_under_another_name_is_bad(tmp_path: Path) -> None:
     segment(tmp_path, FIRST, OPENING).rename(tmp_path / segment_name(FIRST + 1))
     assert found(tmp_path)[:2] == (segment_name(FIRST + 1), 8)
+
+
+def test_a_journal_that_is_being_written_is_clean_whenever_it_is_walked(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from journal.group import Kind; "
+        "from journal.writer import Writer; "
+        "w = Writer(Path(sys.argv[1]), 'binance/a', segment_bytes=50_000, now_ns=time.time_ns); "
+        "print(flush=True)\n"
+        "while True: w.append(Kind.FRAME, [(time.time_ns(), '', 1, b'x' * 700)]); time.sleep(0.0002)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as writing:
+        try:
+            assert writing.stdout is not None
+            assert writing.stdout.readline()
+            walked = [verify(tmp_path) for _ in range(40)]
+        finally:
+            writing.kill()
+    assert [each for each in walked if each.first_bad is not None] == []
+    assert walked[-1].records > walked[0].records
+    assert walked[-1].line == LINE

@@ -86,6 +86,10 @@ def test_at_past_the_end_ends_with_one_and_names_the_last_moment(obl: Obl, marke
         (("at", "btcusdt", "latest", "--gaps", "maybe"), "maybe"),
         (("at", "btcusdt", "latest", "--orders"), "no orders to show"),
         (("gaps", "nobody"), "nothing is stored of binance:NOBODY"),
+        (("verify", "nobody"), "nothing is stored of binance:NOBODY"),
+        (("verify", "btcusdt", "noon", "latest"), "is no time"),
+        (("verify", "btcusdt", "0", "1", "2"), "too many words"),
+        (("verify", "--journal", "btcusdt"), "takes no security"),
     ],
 )
 def test_what_cannot_run_ends_with_two_and_one_line(
@@ -147,6 +151,26 @@ def test_replay_is_one_line_for_each_thing_that_happened(obl: Obl, market: Marke
     assert (code, "ledger row" in error) == (1, True)
     code, _, text = obl("replay", "btcusdt", first, last, "--trades", "--gaps", "include")
     assert (code, text.count("\n")) == (0, len(lines))
+
+
+def test_verify_is_a_line_for_each_security_and_ends_with_one_where_something_is_bad(
+    obl: Obl, market: Market, mongo: Database[Any]
+) -> None:
+    code, [whole], _ = obl("verify", "--json")
+    assert (code, whole["security"], whole["first_bad"], whole["reason"]) == (0, market.security, None, None)
+    assert (whole["to"], whole["unverifiable"]) == (iso(market.states[-1].effective_ns, "binance"), 0)
+    assert obl("verify", "btcusdt")[0] == 0
+    start = iso(market.states[6].effective_ns)
+    code, [part], _ = obl("verify", "btcusdt", start, "latest", "--json")
+    assert (code, 0 < part["proven"] < whole["proven"]) == (0, True)
+    assert obl("verify", start, "latest", "--json")[:2] == (0, [part])
+    block = mongo.changes.find_one({"security": market.security})
+    assert block is not None
+    mongo.changes.update_one({"_id": block["_id"]}, {"$set": {"crc32c": 1}})
+    code, [bad], error = obl("verify", "--json")
+    assert (code, bad["first_bad"], bad["bad"]) == (1, block["_id"], 1)
+    assert "checksum" in bad["reason"]
+    assert f"1 of 1 not clean; {market.security}: {block['_id']}" in error
 
 
 def test_the_embedded_server_is_started_for_a_command_and_ends_with_it(

@@ -4,7 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
 from store.connection import address, connect, describe, where
 from wire.settings import BadSetting, load_settings
@@ -70,7 +76,12 @@ def test_an_address_has_no_user_and_no_password(tmp_path: Path) -> None:
             "no database answers at db:1",
         ),
         (AutoReconnect("gone"), "no database answers at db:1"),
-        (OperationFailure("out of disk space\nat once", 14031), "says: out of disk space at once"),
+        (
+            OperationFailure("out of disk space\nat once", 14031),
+            "is out of disk space (out of disk",
+        ),
+        (NotPrimaryError("not primary"), "has no primary now"),
+        (OperationFailure("no such\ncommand", 59), "says: no such command"),
     ],
 )
 def test_each_error_is_one_line_that_says_what_to_do(error: PyMongoError, says: str) -> None:

@@ -9,6 +9,7 @@ from pymongo.database import Database
 
 from condition.conditioner import Conditioner
 from store.history import Archive, InHole
+from store.verify import verify
 from tests.embedded import Server
 from tests.unit.book.play import START, S, Story
 from tests.unit.book.test_healing import answer, body, holed
@@ -92,6 +93,7 @@ def test_a_healed_hole_is_read_over_in_the_order_of_ids(
         for high in range(low + 1, 62, 7):
             expected = [i for i in range(1, 31) if low <= 2 * i < high]
             assert ids_read(archive, security, low, high) == expected, (low, high)
+    assert verify(archive.blocks, security).first_bad is None
     [row] = archive.gaps(security)
     assert (row["first_id"], row["last_id"], row["state"], row["covered"]) == (FIRST, LAST, "healed", 2)
     [span] = archive.coverage(security)
@@ -104,16 +106,30 @@ def test_a_healed_hole_is_read_over_in_the_order_of_ids(
     assert mongo["trades"].find_one({"_id": f"{security}|trades|{seconds}|h10"})["covered"] == 5  # type: ignore[index]
 
 
-def test_what_is_still_missing_of_a_hole_is_a_hole_with_the_ledger_s_row(
-    archive: Archive, mongo: Database[Any]
+@pytest.mark.parametrize("missing", [{14}, {8}, {19}, {8, 9, 13}, {10, 15, 16, 19}, set(range(8, 20))])
+def test_what_is_still_missing_of_a_hole_is_in_the_ledger_and_nothing_else(
+    archive: Archive, mongo: Database[Any], missing: set[int]
 ) -> None:
-    security = kept(mongo, filled([*range(FIRST, 14), *range(15, LAST + 1)]))
-    with pytest.raises(InHole, match=rf"ids 14 to 14 are missing \(ledger row {security}\|trades\|8, cause"):
+    security = kept(mongo, filled([i for i in range(FIRST, LAST + 1) if i not in missing]))
+    runs = [
+        (i, next(n for n in range(i, 40) if n + 1 not in missing)) for i in missing if i - 1 not in missing
+    ]
+    open_rows = [row for row in archive.gaps(security) if row["state"] != "healed"]
+    assert [(row["first_id"], row["last_id"]) for row in open_rows] == runs
+    first, last = runs[0]
+    name = rf"ids {first} to {last} are missing \(ledger row {security}\|trades\|{first}, cause"
+    with pytest.raises(InHole, match=name):
         ids_read(archive, security, 0, 100)
-    expected = [*range(1, 14), (14, 14), *range(15, 31)]
-    assert ids_read(archive, security, 0, 100, "include") == expected
-    assert ids_read(archive, security, 0, 26) == list(range(1, 13))
-    assert [(s.first_id, s.last_id) for s in archive.coverage(security)] == [(1, 13), (15, 30)]
+    spans = [(span.first_id, span.last_id) for span in archive.coverage(security)]
+    assert [i for a, b in spans if a and b for i in range(a, b + 1)] == [
+        i for i in range(1, 31) if i not in missing
+    ]
+    found = ids_read(archive, security, 0, 100, "include")
+    assert [each for each in found if isinstance(each, tuple)] == runs
+    assert [each for each in found if isinstance(each, int)] == [i for i in range(1, 31) if i not in missing]
+    assert ids_read(archive, security, 0, 2 * first - 2) == list(range(1, first - 1))
+    tally = verify(archive.blocks, security)
+    assert (tally.bad, tally.proven, tally.first_bad) == (0, 30 - len(missing), None)
 
 
 def test_a_hole_inside_one_window_is_filled_inside_it(archive: Archive, mongo: Database[Any]) -> None:

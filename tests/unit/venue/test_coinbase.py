@@ -55,6 +55,14 @@ def test_full_is_subscribed_with_a_signature_of_the_moment() -> None:
     ]
 
 
+def test_the_trades_of_level2_batch_can_be_subscribed_alone() -> None:
+    part = coinbase.FEEDS["level2_batch"].trades
+    [frame] = coinbase.subscribe(["A-B"], feed=part, update_ms=100, request_id=1)
+    assert json.loads(frame)["channels"] == ["matches", "heartbeat"]
+    [frame] = coinbase.unsubscribe(["A-B"], feed=part, update_ms=100, request_id=1)
+    assert json.loads(frame)["channels"] == ["matches", "heartbeat"]
+
+
 def test_level2_batch_is_subscribed_without_a_signature() -> None:
     frames = coinbase.subscribe(["A-B", "C-D"], feed="level2_batch", update_ms=100, request_id=1)
     assert [json.loads(frame) for frame in frames] == [

@@ -18,7 +18,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def every(endpoints: Endpoints) -> list[str]:
     numbered = ("run", "batches", "documents", "answers", "done", "needed", "tap")
     found = [getattr(endpoints, role)(number) for role in numbered for number in range(BUCKETS)]
-    found += [endpoints.frames(line) for line in ("binance/a", "coinbase/a")]
+    found += [endpoints.frames(line) for line in load_settings({"INGEST_LINES": "2"}).lines()]
     return [*found, endpoints.desired(), endpoints.beats()]
 
 

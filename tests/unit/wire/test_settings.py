@@ -80,8 +80,10 @@ def test_an_endpoint_is_hosts_or_a_uri(text: str) -> None:
         ("WINDOW_SECONDS", "7", "divides 3600"),
         ("CHANGE_INTERVAL_MS", "3333", "divisor of WINDOW_SECONDS"),
         ("ORDERBOOK_UPDATEFREQUENCY", "250", "100 or 1000"),
-        ("INGEST_LINES", "2", "only 1"),
-        ("INGEST_LINES", "binance=2,coinbase=1", "only 1"),
+        ("INGEST_LINES", "3", "1 or 2"),
+        ("INGEST_LINES", "binance=2,binance=1", "binance=1,coinbase=2"),
+        ("INGEST_LINES", "kraken=2", "1 or 2"),
+        ("INGEST_LINES", "binance=", "1 or 2"),
         ("BINANCE_WS_URL", "https://stream.binance.com", "wss://host"),
         ("COINBASE_REST_URL", "https://host/path", "without a path"),
         ("SECURITIES", "binance:", "venue:SYMBOL"),
@@ -103,6 +105,19 @@ def test_the_well_known_key_is_taken_on_loopback_only_and_warned_of() -> None:
     assert load_settings({"MANAGER_AUTHKEY": "secret"}).warnings() != []
     assert "loopback" in refusal(MANAGER_AUTHKEY="secret", MANAGER_HOST="192.0.2.1")
     assert load_settings({"MANAGER_AUTHKEY": "better", "MANAGER_HOST": "192.0.2.1"}).warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("1", ["binance/a", "coinbase/a"]),
+        ("2", ["binance/a", "binance/b", "coinbase/a", "coinbase/b"]),
+        (" binance = 2 ", ["binance/a", "binance/b", "coinbase/a"]),
+        ("binance=1,coinbase=2", ["binance/a", "coinbase/a", "coinbase/b"]),
+    ],
+)
+def test_lines_are_counted_for_all_venues_or_by_name(text: str, lines: list[str]) -> None:
+    assert load_settings({"INGEST_LINES": text}).lines() == lines
 
 
 def test_an_empty_variable_is_unset() -> None:

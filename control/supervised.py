@@ -1,0 +1,67 @@
+"""What control asks of the supervisord above it, over its Unix socket.
+
+Only our own supervisord counts: one that started the whole logger from supervisord.conf, whose
+programs start again whenever they end.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Error, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from wire.log import log
+
+_SOCKET = "supervisor.sock"
+_RUNNING = "RUNNING"
+
+
+class Supervisor:
+    """The supervisord whose socket lies in *runtime_dir*."""
+
+    def __init__(self, runtime_dir: Path) -> None:
+        self._signalled: dict[str, int] = {}
+        self._again: set[str] = set()
+        self._url = f"unix://{runtime_dir / _SOCKET}"
+
+    def pid(self) -> int:
+        """Return the pid of the supervisord that started this process, 0 where none did."""
+        parent = os.getppid()
+        try:
+            found = b"supervisord" in Path(f"/proc/{parent}/cmdline").read_bytes()
+        except OSError:
+            found = False
+        return parent if found and os.environ.get("SUPERVISOR_ENABLED") else 0
+
+    def runs_again(self, process: str) -> bool:
+        """Return whether *process* runs as another one than that which was last sent a signal."""
+        if process in self._signalled:
+            running = {row["name"]: row["pid"] for row in self._rows() if row["statename"] == _RUNNING}
+            if running.get(process, 0) not in (0, self._signalled[process]):
+                del self._signalled[process]
+                self._again.add(process)
+        return process in self._again
+
+    def send(self, process: str, signal: str) -> None:
+        """Send *signal* (``TERM``, ``KILL``) to *process*; what keeps it from that is logged."""
+        for row in self._rows():
+            if row["name"] == process:
+                self._signalled[process] = row["pid"]
+                self._again.discard(process)
+                self._call("signalProcess", f"{row['group']}:{process}", signal)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return self._call("getAllProcessInfo") or []
+
+    def _call(self, method: str, *arguments: str) -> Any:
+        if not self.pid():
+            return None
+        try:
+            with ServerProxy("http://127.0.0.1", SupervisorTransport(None, None, self._url)) as server:
+                return getattr(server.supervisor, method)(*arguments)
+        except (OSError, Error) as error:
+            log.warning(
+                'event=supervisord_refused call="%s %s" reason="%s"', method, " ".join(arguments), error
+            )
+            return None

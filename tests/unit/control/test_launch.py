@@ -1,0 +1,36 @@
+"""What supervisord is told to start, for the settings that say how many of each."""
+
+from pathlib import Path
+
+import pytest
+from supervisor.options import ServerOptions
+
+from control.health import Workers
+from control.launch import CONFIGURATIONS, exported
+from wire.settings import Settings, load_settings
+
+
+def programs(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the command of each process that supervisord makes of its configuration."""
+    for name, value in exported(settings, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "logs").mkdir()
+    options = ServerOptions()
+    options.realize(["-c", str(CONFIGURATIONS[0])])
+    return {
+        process.name: process.command
+        for group in options.process_group_configs
+        for process in group.process_configs
+    }
+
+
+@pytest.mark.parametrize("lines", ["1", "2", "binance=2", "binance=1,coinbase=2"])
+def test_a_process_is_started_for_each_that_control_waits_for(
+    lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"DATA_DIR": str(tmp_path), "INGEST_LINES": lines, "BOOK_WORKERS": "3"})
+    found = programs(settings, tmp_path, monkeypatch)
+    workers = Workers(tuple(settings.lines()), 3, 1, 1)
+    assert set(found) == {*workers.names(), "database", "control"}
+    for line in settings.lines():
+        assert found[f"ingest-{line.replace('/', '-')}"].endswith(f'obl-ingest" {line}')
