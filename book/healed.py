@@ -1,4 +1,4 @@
-"""What is sent of a hole that is done with: its trades, a piece for each run and window, then rows of the ledger.
+"""What is sent of a hole that is done with: its trades, a piece for each run and window, then ledger rows.
 
 Prices and sizes have scales of their own in each piece; what no scale holds is left out.
 

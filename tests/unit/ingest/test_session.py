@@ -439,7 +439,7 @@ def test_a_line_that_has_only_the_trades_says_so_and_takes_no_new_connection_for
     session.frame(1, Route("", "control"), b'{"type":"subscriptions","channels":[]}', 2)
     shown = session.health()["securities"][name]
     assert (shown["state"], shown["reason"], shown["book"]) == ("subscribed", "trades only", False)
-    session.wishes([name], RENEW_NS + 1)
+    session.wishes([name], [], RENEW_NS + 1)
     session.tick(RENEW_NS + 1, "0")
     assert [action for action in session.take() if isinstance(action, Dial)] == []
 

@@ -111,9 +111,8 @@ def test_what_is_still_missing_of_a_hole_is_in_the_ledger_and_nothing_else(
     archive: Archive, mongo: Database[Any], missing: set[int]
 ) -> None:
     security = kept(mongo, filled([i for i in range(FIRST, LAST + 1) if i not in missing]))
-    runs = [
-        (i, next(n for n in range(i, 40) if n + 1 not in missing)) for i in missing if i - 1 not in missing
-    ]
+    firsts = sorted(i for i in missing if i - 1 not in missing)
+    runs = [(i, next(n for n in range(i, 40) if n + 1 not in missing)) for i in firsts]
     open_rows = [row for row in archive.gaps(security) if row["state"] != "healed"]
     assert [(row["first_id"], row["last_id"]) for row in open_rows] == runs
     first, last = runs[0]
