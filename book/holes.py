@@ -1,15 +1,18 @@
-"""The row of the gap ledger that is open for the book of one security.
+"""The rows of the gap ledger of one security: of its book at most one is open.
 
 event                          row
 hole noticed                   covered 0, last_id None, to_ns None, state ``open``
 the next chain starts          covered 1, last_id the snapshot's id, to_ns its first update's time
 the same, no id missing        covered 2, ``healed``
+trade ids skipped              covered 1 at once, both ends being known
+they come after all            covered 2, ``healed``; ``open`` when the first of them never came (book.healed)
 seam of a feed without ids     once, at the next chain's start: covered 1, first_id the snapshot's id,
                                last_id None, ``unverifiable``
 """
 
 from typing import Any
 
+from book.healing import Row
 from book.outlet import Outlet
 from wire.messages import Hole
 
@@ -56,13 +59,22 @@ class Ledger:
             self._emit(self._open, last_id=last_id, to_ns=to_ns, state=state, covered=covered)
             self._open = None
 
-    def whole(
-        self, first_id: int, last_id: int, from_ns: int | None, to_ns: int | None, start_ns: int, cause: str
-    ) -> None:
+    def whole(self, row: Row) -> None:
         """Note a hole whose both ends are known."""
         self.rows += 1
-        row = {"first_id": first_id, "from_ns": from_ns, "start_ns": start_ns, "cause": cause}
-        self._emit(row, last_id=last_id, to_ns=to_ns, state="open", covered=1)
+        self._emit(row._asdict(), state="open", covered=1)
+
+    def heal(self, row: Row) -> None:
+        """Note that every id of a hole has come after all."""
+        self._emit(row._asdict(), state="healed", covered=2)
+
+    def shorten(self, row: Row) -> None:
+        """Note that of a hole only its first ids stay missing, up to ``row.last_id``."""
+        self._emit(row._asdict(), state="open", covered=2)
+
+    def split(self, row: Row) -> None:
+        """Note ids inside a hole that stay missing."""
+        self._emit(row._asdict(), state="open", covered=1)
 
     def _emit(self, row: dict[str, Any], **rest: Any) -> None:
         self._outlet.emit(Hole, feed=self.feed, noticed_by=NOTICED_BY, **row, **rest)

@@ -112,9 +112,12 @@ class Joined:
             self.book.auditor.skip()
             self.book.break_chain(gap.cause)
 
-    def asked(self, record: Record) -> None:
-        """Work off that a line asks for a fresh snapshot, which the book will be compared with."""
-        if isinstance(self.sync, Sync) and self.sync.state is State.LIVE:
+    def commanded(self, record: Record, what: str) -> None:
+        """Work off a command ``snapshot``, or that a line has ``asked`` for one to compare the book with."""
+        if isinstance(self.sync, FeedSync):
+            if what == "snapshot":
+                self.book.image()
+        elif what == "asked" and self.sync.state is State.LIVE:
             self.book.auditor.asked(record.line, record.recv_ns, self.sync.last_id)
 
     def _compare(self) -> Stopped | None:

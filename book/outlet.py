@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from wire.messages import Audit, Cut, Hole, Image, Marks, RunMessage
+from wire.messages import Audit, Cut, Healed, Hole, Image, Marks, RunMessage
 
 
 def earliest(positions: Iterable[tuple[str, int]]) -> Marks:
@@ -48,7 +48,7 @@ class Outlet:
 
     def emit(self, kind: type[RunMessage], **fields: Any) -> None:
         """Add a message of *kind*; security, run, number and marks are filled in."""
-        if kind in (Cut, Image, Hole, Audit):
+        if kind in (Cut, Image, Hole, Healed, Audit):
             fields["read"] = self.reading
         self._messages.append(
             kind(

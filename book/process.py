@@ -5,7 +5,7 @@ frames(line)       SUB           groups and clock marks, of each line; the files
 run(bucket)        PULL, bound   Subscribe, each second: who takes the runs of a bucket
 batches(worker)    PUSH          run messages, a batch each
 done(bucket)       SUB           Done, each second
-needed(bucket)     PUB, bound    Needed, each second, with the wishes for snapshots
+needed(bucket)     PUB, bound    Needed, each second, with the wishes for snapshots and for old trades
 tap(bucket)        XPUB, bound   the live tap, only what somebody subscribed to
 
 The worker never blocks: while a conditioner takes nothing it takes no groups, and the journal is the buffer.
@@ -288,14 +288,18 @@ class BookService:
         self._teller.unusable(self._maintainer.securities)
         caught_up = not self._queues.blocked and not any(map(self._is_behind, self._merges))
         wishes: dict[int, list[str]] = {}
+        trades: dict[int, list[tuple[str, int, int]]] = {}
         if caught_up:
             for name, security in self._maintainer.securities.items():
                 if security.wishes_snapshot:
                     wishes.setdefault(bucket_of(name), []).append(name)
+                if (page := security.trades.healing.page) is not None:
+                    trades.setdefault(bucket_of(name), []).append((name, *page))
         needed = {line: self._rounds.needed(line, self._buckets, self._done) for line in self._follows}
         for bucket, socket in self._needed.items():
             marks = {line: low[bucket] for line, low in needed.items()}
-            socket.send(pack(Needed(bucket, marks, tuple(wishes.get(bucket, ())))))
+            wished = tuple(wishes.get(bucket, ())), tuple(trades.get(bucket, ()))
+            socket.send(pack(Needed(bucket, marks, *wished)))
 
     def _checkpoint(self) -> None:
         states = [security.dump() for security in self._maintainer.securities.values()]

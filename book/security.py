@@ -9,6 +9,7 @@ COMMAND snapshot           an image, where the book does not come over REST (els
 COMMAND asked              updates are kept for the body that comes: an audit
 FRAME                      updates through book.sync to book.bookfeed; trades to book.trades
 REST depth                 the base of a new chain while one is needed; cause ``command``: an image; an audit
+REST trades                fill holes among the trades (book.backfill)
 REST instrument            scales are raised to the venue's; halts and auctions are known
 CONNECTION closed, EPOCH   what only that connection could have brought is missing
 TICK                       time passes: quiet and silent windows, what was kept too long
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from book import reading
+from book import backfill, reading
 from book.bookfeed import BookFeed, Stopped, Windows
 from book.joined import Joined
 from book.outlet import Outlet, earliest
@@ -150,12 +151,13 @@ class Security:
 
     def rest(self, record: Record, rest: Rest) -> None:
         """Work off the answer to a GET."""
-        if rest.status != OK_STATUS:
-            return
-        if rest.what == "instrument":
+        is_ok, is_recorded = rest.status == OK_STATUS, self.state != "removed"
+        if rest.what == "instrument" and is_ok:
             self._instrument(rest.body)
-        elif rest.what == "depth" and self.state != "removed":
+        elif rest.what == "depth" and is_ok and is_recorded:
             self._joined.rest_snapshot(record, rest)
+        elif rest.what == "trades" and is_recorded:
+            backfill.answered(self.trades, record, rest, self._venue, self._symbol)
 
     def command(self, record: Record, command: Command) -> None:
         """Work off a change of the set of securities."""
@@ -169,10 +171,8 @@ class Security:
                 self._remove_if_unrecorded()
             case "policy":
                 self._rule(command.policies)
-            case "snapshot" if isinstance(self.sync, FeedSync):
-                self.book.image()
-            case "asked":
-                self._joined.asked(record)
+            case "snapshot" | "asked":
+                self._joined.commanded(record, command.what)
             case _:
                 pass
         self.recv_ns = record.recv_ns

@@ -24,7 +24,7 @@ class Teller:
                     message.first_id,
                     "unknown" if message.last_id is None else message.last_id,
                     message.cause,
-                    message.state if message.covered == 0 else "closed",
+                    "closed" if message.covered == 1 else message.state,
                 )
             elif isinstance(message, Audit) and message.equal < message.levels:
                 log.warning(

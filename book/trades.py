@@ -6,15 +6,18 @@ a trade                             outcome
 whose id follows the one before     sent
 whose id does not                   Hole (both ends known), a new chain entry; sent
 an hour ahead of the one before     held until the next one tells whether its clock was wrong (book.clock)
+inside a hole                       kept until the hole is filled (book.healing), then sent (book.healed)
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from book import healed
 from book.bookfeed import Windows
 from book.clock import SILENT_TICKS
 from book.depth import packed
+from book.healing import Filled, Healing, Row
 from book.holes import Ledger
 from book.outlet import Outlet, earliest
 from book.recording import Recording
@@ -46,6 +49,7 @@ class TradeFeed:
         self.recording = Recording(outlet, windows.window_ns, "trades")
         self.ledger = Ledger(outlet, "trades")
         self.tape = Tape()
+        self.healing = Healing()
         self.scales = Scales()
         self.refused = 0
         self._last = Source("", 0, 0)
@@ -65,8 +69,22 @@ class TradeFeed:
         return earliest((each.line, each.position) for each in waiting) if waiting else {}
 
     def take(self, prints: Sequence[Print]) -> None:
-        """Send those of *prints* that are new, and next."""
+        """Send those of *prints* that are new, and next, or fill a hole."""
+        if self.healing.concerns(min(each.id for each in prints)):
+            self.heal(prints)
         self._send_ready(self.tape.offer(prints))
+
+    def heal(self, prints: Sequence[Print]) -> None:
+        """Take old trades: what of *prints* falls into a hole."""
+        self._filled(self.healing.take(prints))
+
+    def tried(self) -> None:
+        """Note that the page that is asked for was answered, and is still not there."""
+        self._filled(self.healing.tried())
+
+    def _filled(self, holes: Sequence[Filled]) -> None:
+        for hole in holes:
+            self.refused += healed.send(hole, self._outlet, self.recording, self.ledger, self.scales)
 
     def closed(self, line: str, connection: int, reason: str, recv_ns: int) -> None:
         """Work off the end of a connection."""
@@ -100,6 +118,8 @@ class TradeFeed:
         """
         ids, clock, tape = prints.ids, self.recording.clock, self.tape
         if self._held or tuple(ids) != tuple(range(ids[0], ids[0] + len(ids))):
+            return False
+        if self.healing.concerns(ids[0]):
             return False
         if tape.repeats(ids, prints.last):
             return True
@@ -218,10 +238,13 @@ class TradeFeed:
         known, cause = self._broken
         if known != self._sent_id:
             cause = self.tape.connections.cause(self._last, prints.first)
-        start_ns = self.recording.window_of(self.recording.clock.last_ns or effective_ns)
-        to_ns = prints.times_ns[0]
-        self.ledger.whole(self._sent_id + 1, first_id - 1, self._last_ns, to_ns, start_ns, cause)
+        before_ns = self.recording.clock.last_ns or effective_ns
+        start_ns = self.recording.window_of(before_ns)
+        row = Row(self._sent_id + 1, first_id - 1, self._last_ns, prints.times_ns[0], start_ns, cause)
+        self.ledger.whole(row)
         self.recording.close_entry(None)
+        if cause != "removed":  # (nobody wanted those)
+            self._filled(self.healing.open(row, before_ns, effective_ns))
 
     def dump(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
@@ -229,6 +252,7 @@ class TradeFeed:
             "recording": self.recording.dump(),
             "ledger": self.ledger.dump(),
             "tape": self.tape.dump(),
+            "healing": self.healing.dump(),
             "refused": self.refused,
             "scales": (self.scales.price, self.scales.size),
             "last": tuple(self._last),
@@ -244,6 +268,7 @@ class TradeFeed:
         self.recording.load(state["recording"])
         self.ledger.load(state["ledger"])
         self.tape.load(state["tape"])
+        self.healing.load(state.get("healing", []))
         self.refused, self.scales = state["refused"], Scales(*state["scales"])
         self._last, self._last_ns = Source(*state["last"]), state["last_ns"]
         self._sent_id = state["sent_id"]

@@ -19,7 +19,13 @@ version, unless one that covers as much was made already.
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from condition.documents import audit_document, block_document, gap_document, image_document
+from condition.documents import (
+    audit_document,
+    block_document,
+    gap_document,
+    healed_document,
+    image_document,
+)
 from condition.outbox import Outbox
 from condition.progress import Progress
 from condition.window import BadCut, Rows, Window
@@ -31,6 +37,7 @@ from wire.messages import (
     Cut,
     Document,
     Done,
+    Healed,
     Hole,
     Image,
     Mark,
@@ -260,6 +267,10 @@ class Conditioner:
                 self._put(security, document, message.read or message.marks)
             case Audit():
                 document = audit_document(message, self._reply_to)
+                self._put(security, document, message.read or message.marks)
+            case Healed():
+                document = healed_document(message, self._window_ns, self._reply_to)
+                security.written["trades"].add(document.fields)
                 self._put(security, document, message.read or message.marks)
             case Mark() | Begin():
                 pass

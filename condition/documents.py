@@ -7,8 +7,8 @@ import numpy as np
 
 from condition.codec import ImageColumns, encode_image, l2_image
 from condition.columns import ID_BYTES
-from condition.window import Block
-from wire.messages import Audit, Cut, Document, Hole, Image, equal_pct
+from condition.window import Block, Window, healed_id
+from wire.messages import Audit, Cut, Document, Healed, Hole, Image, Trades, equal_pct
 
 SIDES = ("bid", "ask")
 
@@ -16,6 +16,31 @@ SIDES = ("bid", "ask")
 def block_document(cut: Cut, block: Block, reply_to: str) -> Document:
     """Return one part of the window that *cut* closes."""
     return Document(cut.feed, block.id, cut.security, cut.start_ns, block.covered, block.fields, reply_to)
+
+
+def healed_document(healed: Healed, window_ns: int, reply_to: str) -> Document:
+    """Return the block of the trades that fill a hole, or of their part in one window.
+
+    Raises:
+        BadCut: their ids do not follow one another.
+    """
+    fields = {name: getattr(healed, name) for name in Trades.__struct_fields__}
+    ids = np.frombuffer(healed.ids, "<i8")
+    first_id, last_id = int(ids[0]), int(ids[-1])
+    whole = Cut(
+        security=healed.security,
+        run=healed.run,
+        number=healed.number,
+        marks=healed.marks,
+        feed="trades",
+        start_ns=healed.start_ns,
+        chains=((first_id, last_id, None, b""),),
+        every_ms=0,
+        final=True,
+    )
+    [block] = Window(Trades(**fields), window_ns=window_ns, has_ids=True).unwritten(whole)
+    named = block._replace(id=healed_id(healed.security, healed.start_ns, first_id))
+    return block_document(whole, named, reply_to)
 
 
 def image_document(image: Image, reply_to: str) -> Document:

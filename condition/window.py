@@ -93,6 +93,15 @@ def document_id(security: str, kind: str, start_ns: int, part: int = 1) -> str:
     return f"{security}|{kind}|{start_ns // NS_PER_SECOND}{suffix}"
 
 
+def healed_id(security: str, start_ns: int, first_id: int) -> str:
+    """Return the ``_id`` of the block of trades, *first_id* the first, that fill a hole or a part of it.
+
+    >>> healed_id("binance:BTCUSDT", 1_723_161_600_000_000_000, 77)
+    'binance:BTCUSDT|trades|1723161600|h77'
+    """
+    return f"{document_id(security, 'trades', start_ns)}|h{first_id}"
+
+
 class Window:
     """The messages of one window of one feed of a security."""
 

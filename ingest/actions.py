@@ -35,7 +35,7 @@ class Ask(NamedTuple):
     """Make a REST request; answered by ``Session.answered`` with the same Ask."""
 
     number: int
-    what: Literal["depth", "instrument"]
+    what: Literal["depth", "instrument", "trades"]
     cause: str
     securities: tuple[str, ...]
     """Whom it concerns; the body is journalled under the one security, or under all of the line."""

@@ -1,13 +1,14 @@
 """The REST requests of one line: what is asked next, under the venue's budget, and what came of it.
 
-What a line asks for are instruments (ingest.listing) and snapshots (ingest.snapshots), instruments
-first: a security waits for them.  At most ``MOST_ASKED`` requests are under way.
+What a line asks for are instruments (ingest.listing), snapshots (ingest.snapshots) and old trades
+(ingest.backfill), in this order: a security waits for the first, and trades leave room in the budget for the
+next break of sequence.  At most ``MOST_ASKED`` requests are under way.
 
 answer              budget                       the question
 200                 the venue's own count        answered
 429, 418, 403       closed as told               asked again when it opens
 5xx, 451, none      as it is                     asked again after a back-off
-400, 404            as it is                     instruments: unknown symbol; snapshots: after a back-off
+400, 404            as it is                     instruments: unknown symbol; others: after a back-off
 """
 
 from collections.abc import Collection, Iterable
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from ingest.actions import Ask, Record, Say
 from ingest.audits import Audits
+from ingest.backfill import Backfill
 from ingest.budget import Bucket
 from ingest.listing import Finding, Listing, Question
 from ingest.security import Security
@@ -30,7 +32,7 @@ MOST_ASKED = 4
 """Enough to hide their round trips, few enough to stop when a 429 comes."""
 
 WIDE_SHARE = 0.25
-"""Part of the budget that a wide snapshot leaves for the next break of sequence."""
+"""Part of the budget that a wide snapshot, or old trades, leave for the next break of sequence."""
 
 MOST_NOTED = 4096
 """Securities whose last request is remembered: no more can be asked for within a gap."""
@@ -58,6 +60,7 @@ class Asking:
         self, venue: Venue, feed: str, rng: Random, now: int, lines: int = 1, audit_ns: int = 0
     ) -> None:
         self.listing = Listing(venue, rng, now)
+        self.backfill = Backfill(rng)
         self.problem = ""
         """Why the REST interface does not answer, or ``""``."""
         self._venue = venue
@@ -86,7 +89,22 @@ class Asking:
         self._audits.due(securities, now)
         if self._rest_base and self._asked < MOST_ASKED:
             asks += self._snapshots(securities, now)
-        return asks
+        return asks + self._trades(securities, now)
+
+    def _trades(self, securities: Iterable[Security], now: int) -> list[Ask]:
+        symbols = {s.name: s.symbol for s in securities if s.added}
+        wished = self.backfill.due(symbols, now) if self._asked < MOST_ASKED else None
+        if wished is None:
+            return []
+        name, page = wished
+        request = self._venue.trades_request(symbols[name], *page)
+        if self._bucket.available(now) - request.weight < self._room:
+            return []
+        if not self._bucket.take(request.weight, now):
+            return []
+        self.backfill.asked(name)
+        self._asked += 1
+        return [Ask(next(self._numbers), "trades", "gap", (name,), 0, request)]
 
     def _snapshots(self, securities: Iterable[Security], now: int) -> list[Ask | Record]:
         asks: list[Ask | Record] = []
@@ -133,9 +151,12 @@ class Asking:
             said += self._trouble(finding.problem)
         return finding, said
 
-    def snapshot(self, answer: Answer, security: Security | None, now: int) -> list[Say]:
-        """Take the answer to a ``depth`` request of *security* (None: removed meanwhile)."""
+    def answered(self, ask: Ask, answer: Answer, security: Security | None, now: int) -> list[Say]:
+        """Take the answer to another request, of *security* (None: removed meanwhile)."""
         said = self._heed(answer, now)
+        if ask.what == "trades":
+            self.backfill.answered(answer.status, now)
+            return said
         if security is None or security.need is None:
             return said
         if answer.snapshot_id is None:

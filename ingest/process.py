@@ -46,6 +46,9 @@ TURN_SECONDS = 0.05
 MOST_NEEDED = 4 * BUCKETS
 """Words of maintainers in the queue: the newest of each bucket is all that matters."""
 
+FIRST_LINE = "/a"
+"""Of the lines of a venue the one that asks for old trades: once is enough."""
+
 MOST_RECONNECT_MS = 2000
 """Between tries to reach a maintainer that is not there: there are 64 endpoints to try."""
 
@@ -295,6 +298,7 @@ class Ingester:
 
     def _hear_needed(self) -> None:
         wishes: list[str] = []
+        trades: list[tuple[str, int, int]] = []
         for _ in range(MOST_NEEDED):
             try:
                 needed = unpack(self._needed.recv(zmq.NOBLOCK))
@@ -306,7 +310,9 @@ class Ingester:
             if isinstance(needed, Needed):
                 self._retention.heard(needed)
                 wishes += needed.wishes
-        self._session.wishes(wishes, time.monotonic_ns())
+                if self._line.endswith(FIRST_LINE):
+                    trades += needed.trades
+        self._session.wishes(wishes, trades, time.monotonic_ns())
 
     def _second(self) -> None:
         now_ns = time.time_ns()

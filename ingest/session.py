@@ -112,12 +112,11 @@ class Session:
                 security.need.wish("command", now)
         return unknown
 
-    def wishes(self, names: Iterable[str], now: int) -> None:
-        """Heed a maintainer's wishes for snapshots."""
-        for name in names:
-            security = self._securities.get(name)
-            if security is None:
-                continue
+    def wishes(self, names: Iterable[str], trades: Iterable[tuple[str, int, int]], now: int) -> None:
+        """Heed a maintainer's wishes for snapshots, and for old trades (ingest.backfill)."""
+        for name, first_id, last_id in trades:
+            self._asking.backfill.wish(name, first_id, last_id, now)
+        for security in (self._securities[name] for name in names if name in self._securities):
             if security.need is not None:
                 security.need.wish("wish", now)
             elif security.state is State.SUBSCRIBED and not self._subscription.part:
@@ -338,9 +337,9 @@ class Session:
 
     def answered(self, ask: Ask, answer: Answer, now: int) -> None:
         """Take the answer to *ask*; its body was journalled before."""
-        if ask.what == "depth":
+        if ask.what != "instrument":
             security = self._securities.get(ask.securities[0])
-            self._out += self._asking.snapshot(answer, security, now)
+            self._out += self._asking.answered(ask, answer, security, now)
             return
         finding, said = self._asking.instruments(ask, answer, now)
         self._out += said

@@ -265,7 +265,9 @@ def _chain(first_id: int, last_id: int, image_id: int | None, mark: bytes) -> Ch
 
 def order(block: Block) -> tuple[int, int, int]:
     """Return what the blocks of a security are sorted by."""
-    return block.start_ns, block.last_effective_ns, block.part
+    # trades that filled a hole came later than what follows them: only their ids say where they belong
+    place = block.chains[0].first_id if block.kind in TRADE_KINDS else block.last_effective_ns
+    return block.start_ns, place, block.part
 
 
 def _window_of(blocks: list[Block], place: int) -> list[Block]:

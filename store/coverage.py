@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 
 from store.answers import Span
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, Chain
@@ -20,22 +21,38 @@ def spans(blocks: Blocks, security: str) -> Iterator[Span]:
     for feed, kinds in _FEEDS:
         span: Span | None = None
         before: End | None = None
-        for block in blocks.between(security, kinds, _first(blocks, security, kinds), LAST_NS):
-            for chain, first_ns, last_ns, rows in _entries(blocks, security, block):
-                end = End(block, chain)
-                joins = link(blocks, security, before, end).join in (Join.CONTINUES, Join.SEAM)
-                if span is not None and not joins:
-                    yield span
-                    span = None
-                if span is None:
-                    first_id = chain.first_id if block.has_ids else None
-                    span = Span(security, feed, first_id, None, first_ns, last_ns, 0, 0)
-                counted = span.documents + (before is None or before.block.id != block.id or not joins)
-                last_id = chain.last_id if block.has_ids else None
-                span = replace(span, last_id=last_id, to_ns=last_ns, documents=counted, rows=span.rows + rows)
-                before = end
+        counted: set[str] = set()
+        """Documents of the window that the span has already."""
+        for block, chain, first_ns, last_ns, rows in _in_order(blocks, security, kinds):
+            end = End(block, chain)
+            joins = link(blocks, security, before, end).join in (Join.CONTINUES, Join.SEAM)
+            if span is not None and not joins:
+                yield span
+                span = None
+            if span is None:
+                first_id = chain.first_id if block.has_ids else None
+                span, counted = Span(security, feed, first_id, None, first_ns, last_ns, 0, 0), set()
+            elif before is not None and before.block.start_ns != block.start_ns:
+                counted = set()
+            documents = span.documents + (block.id not in counted)
+            counted.add(block.id)
+            last_id = chain.last_id if block.has_ids else None
+            span = replace(span, last_id=last_id, to_ns=last_ns, documents=documents, rows=span.rows + rows)
+            before = end
         if span is not None:
             yield span
+
+
+def _in_order(
+    blocks: Blocks, security: str, kinds: tuple[str, ...]
+) -> Iterator[tuple[Block, Chain, int, int, int]]:
+    """Yield each block's entries, with the block; trades by their ids, for some filled a hole later."""
+    found = blocks.between(security, kinds, _first(blocks, security, kinds), LAST_NS)
+    for _, window in groupby(found, key=lambda block: block.start_ns):
+        entries = [(block, *entry) for block in window for entry in _entries(blocks, security, block)]
+        if kinds == TRADE_KINDS:
+            entries.sort(key=lambda entry: entry[1].first_id)
+        yield from entries
 
 
 def _first(blocks: Blocks, security: str, kinds: tuple[str, ...]) -> int:

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 Wrong = Callable[[int, str, str], None]
 """Called with the window's start, the ``_id`` and the reason."""
 
-_HEALED = 2
+_HEALED = "healed"
 _UNVERIFIABLE = "unverifiable"
 
 
@@ -81,11 +81,11 @@ class LedgerCheck:
         self._rows = [row for row in self._rows if row["first_id"] > last_id]
         seams = [row for row in rows if row["state"] == _UNVERIFIABLE]
         holes = sorted(
-            (row for row in rows if row["state"] != _UNVERIFIABLE and row["covered"] < _HEALED),
+            (row for row in rows if row["state"] not in (_UNVERIFIABLE, _HEALED)),
             key=lambda row: int(row["first_id"]),
         )
         for row in rows:
-            if row["covered"] >= _HEALED and (row["last_id"] or 0) >= first_id:
+            if row["state"] == _HEALED and (row["last_id"] or 0) >= first_id:
                 self._row(row, f"it is healed, and ids {first_id} to {last_id} are missing")
         if seams and not holes:
             for row in seams:
@@ -119,7 +119,7 @@ class LedgerCheck:
         for row in self._rows:
             if row["first_id"] > last_id:
                 kept.append(row)
-            elif row["covered"] >= _HEALED:
+            elif row["state"] == _HEALED:
                 end = row["last_id"] if row["last_id"] is not None else row["first_id"]
                 if end > last_id:
                     kept.append(row)

@@ -117,17 +117,21 @@ def replay(
         yield from (answer for _, answer in happened)
         return
     batches = trades(archive, security, low, high, "exclude" if gaps == "exclude" else "include")
-    traded = ((each.start_ns, each) for each in _without_gaps(batches, security, gaps))
+    traded = _traded(archive, batches, security, gaps)
     yield from (answer for _, answer in merge(happened, traded, key=lambda pair: pair[0]))
 
 
-def _without_gaps(batches: Iterator[Trades | Gap], security: str, gaps: Gaps) -> Iterator[Trades]:
-    """Yield the trades; a hole among them is an error where *gaps* says so."""
+def _traded(
+    archive: "Archive", batches: Iterator[Trades | Gap], security: str, gaps: Gaps
+) -> Iterator[tuple[int, Answer]]:
+    """Yield (start of the window, trades); a hole among them with what follows it, or as an error."""
     for each in batches:
         if isinstance(each, Trades):
-            yield each
+            yield each.start_ns, each
         elif gaps == "error":
             raise hole(security, Link(Join.HOLE, each.first_id, each.last_id or 0, each.row))
+        elif gaps == "include":
+            yield each.until_ns - each.until_ns % archive.blocks.window_ns, each
 
 
 def _first_book(archive: "Archive", security: str, low: int, gaps: Gaps) -> Book | None:

@@ -62,6 +62,15 @@ def trades(batch: Trades) -> Iterator[Line]:
         }
 
 
+def traded(answers: Iterable[Trades | Gap], *, with_gaps: bool) -> Iterator[Line]:
+    """Yield ``obl trades``; of a hole that is read over a line of the type ``gap``, where wanted."""
+    for answer in answers:
+        if isinstance(answer, Trades):
+            yield from trades(answer)
+        elif with_gaps:
+            yield {"type": "gap"} | missing(answer)
+
+
 def changes(batch: Changes) -> Iterator[Line]:
     """Yield the ``changes`` lines of ``obl replay``; size "0" removes a level."""
     rows, venue = batch.rows, venue_of(batch.security)
@@ -184,7 +193,7 @@ def replay(answers: Iterable[Answer]) -> Iterator[Line]:
         for _, answer in together:
             for moment_ns, line in _timed(answer):
                 # the order of the book's lines is right already: only trades are sorted in among them
-                if isinstance(answer, Trades):
+                if isinstance(answer, Trades) or (isinstance(answer, Gap) and answer.feed == "trades"):
                     traded.append((moment_ns, line))
                 else:
                     booked.append((max(moment_ns, booked[-1][0] if booked else 0), line))
@@ -222,10 +231,11 @@ def _timed(answer: Answer) -> Iterator[tuple[int, Line]]:
             lines = ({"type": "trade"} | line for line in trades(answer))
             yield from zip(answer.rows.effective_ns.tolist(), lines, strict=True)
         case Gap():
-            yield answer.until_ns, {"type": "gap"} | _gap_line(answer)
+            yield answer.until_ns, {"type": "gap"} | missing(answer)
 
 
-def _gap_line(answer: Gap) -> Line:
+def missing(answer: Gap) -> Line:
+    """Return what is missing where a hole was read over, as ``gap`` does."""
     if answer.row is not None:
         return gap(answer.row)
     unknown = dict.fromkeys(("from", "to", "cause", "noticed_by"))

@@ -17,10 +17,11 @@ from typing import Any
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, header, order
 from store.documents import date_ns
 from store.ledger import LedgerCheck
-from store.pieces import check_block, pieces_of
+from store.pieces import Piece, check_block, pieces_of
 from store.proof import FeedProof
 from store.tally import Tally
 from store.unreadable import Damaged
+from store.walk import in_order
 
 Told = Callable[[str, int], None]
 """Called on the way with the security and the time that was reached."""
@@ -117,15 +118,25 @@ class _Walk:
             except Damaged as error:
                 self._proof.damaged(kind, stored, _start_of(stored), error)
         readable.sort(key=lambda triple: order(triple[0]))
+        sound: list[list[Piece]] = []
         for block, kind, stored in readable:
             try:
                 pieces = pieces_of(kind, stored)
                 check_block(block, stored, pieces, self._blocks.window_ns)
             except Damaged as error:
+                self._prove(sound)
+                sound = []
                 self._proof.damaged(kind, stored, block.start_ns, error)
-                continue
-            for piece in pieces:
-                self._proof.piece(piece)
+            else:
+                sound.append(pieces)
+                if kind in BOOK_KINDS:
+                    self._prove(sound)
+                    sound = []
+        self._prove(sound)
+
+    def _prove(self, sound: list[list[Piece]]) -> None:
+        for piece in in_order(sound):
+            self._proof.piece(piece)
 
 
 def _start_of(stored: dict[str, Any]) -> int:

@@ -8,15 +8,17 @@ SEAM        the ledger calls the place ``unverifiable``: a feed without    start
 HOLE        anything else: the ledger's row says why, if there is one      starts from its image
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from itertools import groupby
 from typing import Any, NamedTuple
 
-from store.blocks import BOOK_KINDS, Block, Blocks, Chain
+from store.blocks import BOOK_KINDS, TRADE_KINDS, Block, Blocks, Chain
+from store.documents import date_ns
 from store.pieces import Piece, pieces_of
 from store.unreadable import InHole
 
-_UNVERIFIABLE = "unverifiable"
+_UNVERIFIABLE, _HEALED = "unverifiable", "healed"
 
 
 class Join(Enum):
@@ -59,15 +61,11 @@ def link(blocks: Blocks, security: str, before: End | None, after: End) -> Link:
         if row["feed"] in feeds and first_id <= row["first_id"] <= max(first_id, last_id)
     ]
     for row in rows:
-        if row["state"] != _UNVERIFIABLE and row["covered"] < _HEALED:
+        if row["state"] not in (_UNVERIFIABLE, _HEALED):
             return Link(Join.HOLE, first_id, last_id, row)
     if rows and rows[0]["state"] == _UNVERIFIABLE:
         return Link(Join.SEAM, first_id, last_id, rows[0])
     return Link(Join.HOLE, first_id, last_id, None)
-
-
-_HEALED = 2
-"""``covered`` of a ledger row whose ids have come."""
 
 
 def walk(
@@ -87,11 +85,20 @@ def walk(
     Raises:
         Damaged: a block contradicts itself.
     """
-    for kind, stored in blocks.stored(security, kinds, low_ns, high_ns, receipts=receipts):
-        for piece in pieces_of(kind, stored, receipts=receipts):
+    documents = blocks.stored(security, kinds, low_ns, high_ns, receipts=receipts)
+    for _, window in groupby(documents, key=lambda pair: date_ns(pair[1]["start"])):
+        for piece in in_order([pieces_of(*each, receipts=receipts) for each in window]):
             end = End(piece.block, piece.chain)
             yield link(blocks, security, before, end), piece
             before = end
+
+
+def in_order(blocks: Iterable[list[Piece]]) -> list[Piece]:
+    """Return the pieces of *blocks* as they follow one another: what filled a hole goes into it."""
+    found = [piece for pieces in blocks for piece in pieces]
+    if all(piece.block.kind in TRADE_KINDS for piece in found):
+        found.sort(key=lambda piece: (piece.block.start_ns, piece.chain.first_id))
+    return found
 
 
 def end_after(piece: Piece) -> End:

@@ -87,11 +87,10 @@ def trades(
 ) -> None:
     """Print the trades from FROM to TO, in the order of their ids."""
     from store import shapes
-    from store.answers import Trades
 
     with opened() as archive:
-        batches = archive.trades(security, start, end, gaps.value)
-        lines = (line for batch in batches if isinstance(batch, Trades) for line in shapes.trades(batch))
+        answers = archive.trades(security, start, end, gaps.value)
+        lines = shapes.traded(answers, with_gaps=gaps is not Holes.exclude)
         show.json_lines(lines) if as_json else _print_each(lines, _trade)
 
 
@@ -179,6 +178,8 @@ def _print_each(lines: Iterable[dict[str, Any]], text: Callable[[dict[str, Any]]
 
 
 def _trade(line: dict[str, Any]) -> str:
+    if line.get("type") == "gap":
+        return _happened(line)
     return f"{line['time']}  {line['id']:>12}  {line['side']:<4}  {line['price']:>14}  {line['size']}"
 
 

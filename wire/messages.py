@@ -252,6 +252,28 @@ class Hole(msgspec.Struct, frozen=True, array_like=True, tag="hole"):
     what is made of it may leave when all before is synced (empty: the marks say that)."""
 
 
+class Healed(msgspec.Struct, frozen=True, array_like=True, tag="healed"):
+    """Trades that fill a hole, their ids without one: the part of one window, a block of its own at once."""
+
+    security: str
+    run: int
+    number: int
+    marks: Marks
+    start_ns: int
+    price_scale: int
+    size_scale: int
+    ids: bytes
+    times_ns: bytes
+    effective_ns: bytes
+    """Between those of the trades around the hole."""
+    received_ns: bytes
+    sides_u1: bytes
+    prices: bytes
+    sizes: bytes
+    read: Marks = {}
+    """As in ``Cut``."""
+
+
 class Audit(msgspec.Struct, frozen=True, array_like=True, tag="audit"):
     """The book after ``update_id`` compared with a fresh snapshot of the exchange, carried forward to it.
 
@@ -302,7 +324,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, tag="mark"):
     marks: Marks
 
 
-RunMessage = Begin | Changes | Orders | Trades | Cut | Image | Hole | Audit | Mark
+RunMessage = Begin | Changes | Orders | Trades | Cut | Image | Hole | Healed | Audit | Mark
 
 
 # --- the conditioner to the store, and back --------------------------------------------------
@@ -348,12 +370,14 @@ class Needed(msgspec.Struct, frozen=True, array_like=True, tag="needed"):
     """A maintainer to the ingesters, each second, for each of its buckets.
 
     A line may drop what lies before ``marks[line]``; a bucket nobody spoke for needs everything.
-    ``wishes`` are the securities that want a REST snapshot now.
+    ``wishes`` are the securities that want a REST snapshot now, ``trades`` the trade ids (security, first,
+    last) that are missing.
     """
 
     bucket: int
     marks: Marks
     wishes: tuple[str, ...] = ()
+    trades: tuple[tuple[str, int, int], ...] = ()
 
 
 class Synced(msgspec.Struct, frozen=True, array_like=True, tag="synced"):

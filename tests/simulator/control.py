@@ -10,7 +10,8 @@ GET  /sim/truth/book         ``symbol=`` and ``time_ns=`` or ``update_id=``
 GET  /sim/truth/trades       ``symbol=``, ``from_id=``, ``to_id=``
 
 fault kind        fields (defaults)
-drop_frames       n (1), symbol ("": any), connection (0: all)
+drop_frames       n (1), symbol (a text that the frame holds, as ``btcusdt@trade``; "": any),
+                  connection (0: all)
 duplicate         the same
 delay_ms          ms; 0 ends it
 close             cuts the connections; with ``code`` closes them in order

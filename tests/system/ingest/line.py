@@ -107,8 +107,8 @@ class Line:
         self._version += 1
         self._desired = Desired(self._version, tuple(securities))
 
-    def wish(self, *names: str) -> None:
-        self._needed.send(pack(Needed(0, {}, names)))
+    def wish(self, *names: str, trades: tuple[tuple[str, int, int], ...] = ()) -> None:
+        self._needed.send(pack(Needed(0, {}, names, trades)))
 
     def needs(self, position: int) -> None:
         """Say for all buckets that nothing before *position* is needed."""

@@ -13,7 +13,7 @@ from journal.group import Group
 from tests.journaled import Journal, unpacked
 from venue import VENUES
 from venue.numbers import text
-from wire.messages import Audit, Begin, Changes, Cut, Image, Mark, Orders, RunMessage, Trades
+from wire.messages import Audit, Begin, Changes, Cut, Healed, Image, Mark, Orders, RunMessage, Trades
 from wire.names import BUCKETS
 
 S = 1_000_000_000
@@ -64,6 +64,9 @@ def stored(said: Iterable[RunMessage]) -> dict[Any, Any]:
     for message in said:
         key: tuple[Any, ...]
         match message:
+            case Healed():
+                key = (message.security, "healed", message.start_ns, ints(message.ids)[0])
+                documents[key] = _rows(message)
             case Changes() | Orders() | Trades():
                 key = (message.security, type(message).__name__, message.start_ns)
                 documents.setdefault(key, []).extend(_rows(message))
@@ -80,7 +83,7 @@ def stored(said: Iterable[RunMessage]) -> dict[Any, Any]:
     return documents
 
 
-def _rows(message: Changes | Orders | Trades) -> list[Any]:
+def _rows(message: Changes | Orders | Trades | Healed) -> list[Any]:
     prices = [text(abs(p), message.price_scale) for p in ints(message.prices)]
     sizes = [text(abs(s), message.size_scale) for s in ints(message.sizes)]
     if not isinstance(message, Changes):
@@ -116,6 +119,12 @@ def trade(symbol: str, trade_id: int, time_ns: int, price: str = "10.5", size: s
 def snapshot(last: int, bids: Sequence[Any] = (("10", "1"),), asks: Sequence[Any] = (("11", "1"),)) -> bytes:
     """Return a Binance REST body."""
     return msgspec.json.encode({"lastUpdateId": last, "bids": list(bids), "asks": list(asks)})
+
+
+def old_trades(ids: Iterable[int], time_ns: int, price: str = "10.5") -> bytes:
+    """Return what Binance says of the trades *ids* over REST."""
+    rows = [{"id": n, "price": price, "qty": "1", "time": time_ns // 1_000_000} for n in ids]
+    return msgspec.json.encode([row | {"isBuyerMaker": True} for row in rows])
 
 
 NAME = "binance:XUSDT"

@@ -26,12 +26,13 @@ from tests.unit.book.play import (
     ints,
     maintainer,
     of_type,
+    old_trades,
     play,
     snapshot,
     stored,
     trade,
 )
-from wire.messages import Audit, Changes, Cut, Hole, Image, Policy, RunMessage, Trades
+from wire.messages import Audit, Changes, Cut, Healed, Hole, Image, Policy, RunMessage, Trades
 from wire.names import position_at
 
 RECIPE = Recipe(window_ns=10 * S, images_s=30, order_images_s=30)
@@ -96,6 +97,7 @@ step = st.one_of(
     ),
     st.tuples(st.just("again"), st.integers(0, 30)),
     st.tuples(st.just("trade"), st.integers(0, 2)),
+    st.tuples(st.just("fill"), st.integers(0, 8), st.integers(1, 4)),
     st.tuples(st.just("pass"), st.sampled_from([0.3, 2.0, 4.0, 12.0, 40.0])),
     st.tuples(st.just("long"), st.sampled_from([905, 4000])),
     st.tuples(st.just("ahead"), st.sampled_from([4000, 10000])),
@@ -164,6 +166,12 @@ class Told:
     def trade(self, step: int) -> None:
         self.market.trade_id += step
         self.journal.frame(self.now, NAME, trade("XUSDT", self.market.trade_id, self.now), self.connection)
+
+    def fill(self, back: int, count: int) -> None:
+        """Tell what REST says of *count* trades, the last of them *back* before the newest."""
+        last = max(self.market.trade_id - back, 1)
+        content = old_trades(range(max(1, last - count + 1), last + 1), self.now - back * S)
+        self.journal.rest(self.now, NAME, content, what="trades", cause="gap")
 
     def finer(self) -> None:
         self.update(0, "8.125", "0.0625", 1)
@@ -283,9 +291,14 @@ def test_ids_are_stored_once_and_what_is_not_stored_is_in_the_ledger(groups: lis
     open_rows = [row for row in rows.values() if row.covered == 0]
     assert len(open_rows) == made.securities[NAME].book.ledger.is_open
     ids = [i for message in of_type(said, Trades) for i in ints(message.ids)]
-    holes = [(h.first_id, h.last_id) for h in of_type(said, Hole) if h.feed == "trades"]
-    assert holes == [(a + 1, b - 1) for a, b in pairwise(ids) if b != a + 1]
+    holes = [h for h in of_type(said, Hole) if h.feed == "trades"]
+    opened = [(h.first_id, h.last_id) for h in holes if h.covered == 1]
+    assert opened == [(a + 1, b - 1) for a, b in pairwise(ids) if b != a + 1]
     assert ids == sorted(set(ids))
+    late = [i for message in of_type(said, Healed) for i in ints(message.ids)]
+    healed = [(h.first_id, h.last_id) for h in holes if h.covered == 2]
+    assert sorted(late) == sorted(i for first, last in healed for i in range(first, last + 1))
+    assert set(healed) <= set(opened)
 
 
 @settings(max_examples=100, deadline=None)

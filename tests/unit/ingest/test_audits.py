@@ -50,7 +50,7 @@ class Line:
                     self.did.append((self.now / S, each.cause, each.securities[0]))
                     self.weight.append((self.now, each.request.weight))
                     asked = self.securities[each.securities[0]]
-                    self.asking.snapshot(Answer(200, b"", "", 1000 + len(self.did)), asked, self.now)
+                    self.asking.answered(each, Answer(200, b"", "", 1000 + len(self.did)), asked, self.now)
         return self
 
     def audits(self) -> list[tuple[float, str]]:

@@ -212,7 +212,7 @@ def test_wishes_are_heard_every_ten_seconds_and_commands_at_once() -> None:
     world = recording("BTCUSDT")
     start = world.now
     for _ in range(25):
-        world.session.wishes([BTC], world.now)
+        world.session.wishes([BTC], [], world.now)
         world.run(1)
     assert 2 <= len(depths(world, start)) <= 3
     start = world.now
@@ -311,7 +311,7 @@ def take(world: World, what: str, value: object) -> None:
         case "reset", _:
             world.session.reset()
         case "wish", _:
-            world.session.wishes([BTC, ETH], world.now)
+            world.session.wishes([BTC, ETH], [], world.now)
         case _:
             setattr(world, what, value)
 
@@ -414,12 +414,12 @@ def test_a_feed_with_its_own_snapshots_gets_a_new_connection_for_a_wish_but_not_
 
     assert dials(0) == [1]
     open_and_deliver(1, 1)
-    session.wishes([name], RENEW_NS)
+    session.wishes([name], [], RENEW_NS)
     assert dials(RENEW_NS) == []  # it is too young
-    session.wishes(["coinbase:ETH-USD", name], RENEW_NS + 1)
+    session.wishes(["coinbase:ETH-USD", name], [], RENEW_NS + 1)
     assert dials(RENEW_NS + 1) == [2]
     open_and_deliver(2, RENEW_NS + 2)
-    session.wishes([name], RENEW_NS + 2)
+    session.wishes([name], [], RENEW_NS + 2)
     assert dials(RENEW_NS + 3) == []
     (connection,) = session.health()["connections"]
     assert connection["connection"] == 2
@@ -439,7 +439,7 @@ def test_a_line_that_has_only_the_trades_says_so_and_takes_no_new_connection_for
     session.frame(1, Route("", "control"), b'{"type":"subscriptions","channels":[]}', 2)
     shown = session.health()["securities"][name]
     assert (shown["state"], shown["reason"], shown["book"]) == ("subscribed", "trades only", False)
-    session.wishes([name], RENEW_NS + 1)
+    session.wishes([name], [], RENEW_NS + 1)
     session.tick(RENEW_NS + 1, "0")
     assert [action for action in session.take() if isinstance(action, Dial)] == []
 

@@ -122,6 +122,27 @@ def test_the_lists_are_json_lines_and_empty_ones_are_no_error(obl: Obl, market: 
     assert obl("gaps")[0] == obl("coverage")[0] == obl("trades", "btcusdt", first, last)[0] == 0
 
 
+def test_trades_over_a_hole_are_refused_or_have_a_line_for_it_or_leave_it_out(
+    obl: Obl, mongo: Database[Any]
+) -> None:
+    market = Market("binance:BTCUSDT", 7)
+    market.snapshot()
+    for skip in (0, 0, 3, 0):
+        market.update(2 * S)
+        market.trade(skip=skip)
+    store(mongo, market.documents())
+    asked = ("trades", "btcusdt", iso(market.states[0].effective_ns), "latest")
+    code, _, error = obl(*asked)
+    assert (code, "ids 3 to 5 are missing" in error) == (1, True)
+    code, lines, _ = obl(*asked, "--json", "--gaps", "include")
+    assert (code, [line.get("id") or line["type"] for line in lines]) == (0, [1, 2, "gap", 6, 7])
+    assert (lines[2]["first_id"], lines[2]["last_id"], lines[2]["state"]) == (3, 5, "open")
+    code, _, text = obl(*asked, "--gaps", "include")
+    assert (code, text.count("\n"), text.count("trades ids 3 to 5")) == (0, 5, 1)
+    code, lines, _ = obl(*asked, "--json", "--gaps", "exclude")
+    assert (code, [line["id"] for line in lines]) == (0, [1, 2, 6, 7])
+
+
 def test_replay_is_one_line_for_each_thing_that_happened(obl: Obl, market: Market) -> None:
     first, last = iso(market.states[0].effective_ns), iso(market.states[-1].effective_ns)
     code, lines, _ = obl("replay", "btcusdt", first, last, "--json", "--trades", "--gaps", "include")

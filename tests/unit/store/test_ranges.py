@@ -10,6 +10,7 @@ from book.bookfeed import BookFeed, Windows
 from book.outlet import Outlet
 from book.sync import Update
 from condition.conditioner import Conditioner
+from store import shapes
 from store.answers import Book, Changes, Gap, OrderEvents, Trades
 from store.history import Archive, InHole
 from tests.embedded import Server
@@ -113,6 +114,23 @@ def test_trades_come_with_the_replay_window_by_window(archive: Archive, mongo: D
     assert starts == sorted(starts)
     ids = [trade for each in answers if isinstance(each, Trades) for trade in each.rows.ids.tolist()]
     assert ids == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_replay_that_may_reads_on_says_where_trades_are_missing(
+    archive: Archive, mongo: Database[Any]
+) -> None:
+    market = holed()
+    store(mongo, market.documents())
+    low, high = market.states[0].effective_ns, market.states[-1].effective_ns + 1
+    included = list(archive.replay(market.security, low, high, trades=True, gaps="include"))
+    gaps = [(each.feed, each.first_id, each.last_id) for each in included if isinstance(each, Gap)]
+    assert gaps == [("book", *market.holes[0]), ("trades", 16, 18)]
+    lines = list(shapes.replay(included))
+    place = next(n for n, line in enumerate(lines) if line.get("feed") == "trades")
+    assert [line["id"] for line in lines[:place] if line["type"] == "trade"] == list(range(1, 16))
+    assert next(line["id"] for line in lines[place:] if line["type"] == "trade") == 19
+    excluded = archive.replay(market.security, low, high, trades=True, gaps="exclude")
+    assert not any(isinstance(each, Gap) for each in excluded)
 
 
 def test_the_changes_of_an_l3_security_are_folded_from_its_orders(
