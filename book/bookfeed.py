@@ -35,7 +35,8 @@ from book.run import Run
 from book.scales import Finer, Refused, Scales, raised
 from book.sync import Update
 from book.table import Rows
-from wire.messages import Audit, Marks, Policy, equal_pct
+from wire.messages import Policy
+from wire.runs import Audit, Marks, equal_pct
 
 Batch = DepthBatch | OrderBatch
 NS_PER_SECOND = 1_000_000_000

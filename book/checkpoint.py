@@ -25,8 +25,8 @@ import google_crc32c
 import msgpack
 import msgspec
 
-from wire.messages import Marks
 from wire.names import bucket_of, venue_of, venue_of_line
+from wire.runs import Marks
 
 MAGIC = b"OBC1"
 SUFFIX = ".checkpoint"

@@ -20,7 +20,7 @@ from book.sync import Update
 from book.table import Rows, Table
 from venue import numbers
 from venue.api import BookSnapshot, DepthUpdate, OrderSnapshot
-from wire.messages import Changes, Image
+from wire.runs import Changes, Image
 
 Column = NDArray[np.int64]
 

@@ -18,7 +18,7 @@ from book.outlet import Outlet
 from book.recording import Recording
 from book.scales import Refused, Scales, exact, until_exact
 from book.tape import Print
-from wire.messages import Healed
+from wire.runs import Healed
 
 
 def send(filled: Filled, outlet: Outlet, recording: Recording, ledger: Ledger, scales: Scales) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from book.healing import Row
 from book.outlet import Outlet
-from wire.messages import Hole
+from wire.runs import Hole
 
 NOTICED_BY = "book"
 

@@ -26,8 +26,8 @@ from book.sync import FeedSync, Outcome, State, Sync, Update
 from journal.group import Record
 from journal.payload import Rest
 from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, OrderSnapshot, UnknownFrame, Venue
-from wire.messages import Marks
 from wire.names import epoch_of
+from wire.runs import Marks
 
 WISH_TICKS = 10
 """A security that waits this long asks for a snapshot itself: what the line fetched may have been stale."""

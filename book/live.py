@@ -16,8 +16,8 @@ from book.depth import Depth
 from book.security import Security
 from venue.api import OrderKind, Reason
 from venue.numbers import text
-from wire.messages import ABSENT, Audit, Changes, Hole, Image, Orders, RunMessage, Trades, equal_pct
 from wire.names import venue_of
+from wire.runs import ABSENT, Audit, Changes, Hole, Image, Orders, RunMessage, Trades, equal_pct
 from wire.times import iso
 
 SIDES = ("buy", "sell")

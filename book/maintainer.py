@@ -16,8 +16,8 @@ from journal.group import Corrupt, Group, Kind, Record
 from journal.payload import Command, Connection, Rest, unpack
 from venue.api import Venue
 from venue.columns import Columns
-from wire.messages import Marks, RunMessage
 from wire.names import EVERY_SECURITY, bucket_of, venue_of, venue_of_line
+from wire.runs import Marks, RunMessage
 
 
 class Output(NamedTuple):

@@ -18,7 +18,7 @@ from book.scales import MAX_SCALE, Finer, Refused, Scales, exact, until_exact
 from book.sync import Update
 from venue import numbers
 from venue.api import BookSnapshot, OrderEvent, OrderSnapshot
-from wire.messages import ABSENT, Image, Orders
+from wire.runs import ABSENT, Image, Orders
 
 Column = NDArray[np.int64]
 

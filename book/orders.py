@@ -24,7 +24,7 @@ from book.hash import L3_WORDS, PENDING_ROWS, Sums, of_orders, words_of_id
 from book.levels import Levels
 from book.scales import LARGEST, Refused, Scales, factor, rescaled
 from venue.api import OrderKind
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 LevelChange = tuple[int, int, int, int]
 """Side, price, new size, old size of a level of the fold."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from wire.messages import Audit, Cut, Healed, Hole, Image, Marks, RunMessage
+from wire.runs import Audit, Cut, Healed, Hole, Image, Marks, RunMessage
 
 
 def earliest(positions: Iterable[tuple[str, int]]) -> Marks:

@@ -15,7 +15,7 @@ from typing import Any
 
 from book.clock import QUIET_TICKS, SILENT_TICKS, EffectiveTime
 from book.outlet import Outlet
-from wire.messages import Chain, Cut
+from wire.runs import Chain, Cut
 
 NoHash = b""
 

@@ -43,8 +43,9 @@ from venue.api import (
     Venue,
 )
 from venue.columns import Columns
-from wire.messages import Begin, Mark, Marks, Policy, RunMessage
+from wire.messages import Policy
 from wire.names import epoch_of, symbol_of
+from wire.runs import Begin, Mark, Marks, RunMessage
 
 OK_STATUS = 200
 

@@ -6,8 +6,9 @@ messages of a bucket               queued for the endpoint that subscribed to it
 the socket has no room             they stay, and the worker takes no more groups (``blocked``)
 """
 
-from wire.messages import Message, RunMessage, Subscribe, pack_all
+from wire.messages import Message, Subscribe, pack_all
 from wire.names import bucket_of
+from wire.runs import RunMessage
 
 BATCH_BYTES = 1 << 20
 """A queued batch of about this much is sent before more is read."""

@@ -33,8 +33,8 @@ from typing import Any, NamedTuple
 from book.outlet import earliest
 from book.source import Connections, Source, cause_of, ended_for_disk
 from venue.api import DepthUpdate, OrderEvent
-from wire.messages import Marks
 from wire.names import POSITION_BITS, epoch_of
+from wire.runs import Marks
 
 BUFFERED_UPDATES = 50_000
 """Kept while a security waits for its snapshot: a minute of the busiest L3 feed, 20 MB; then the oldest tenth

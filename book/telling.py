@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from book.security import Security
 from wire.log import log
-from wire.messages import Audit, Hole, RunMessage
+from wire.runs import Audit, Hole, RunMessage
 
 
 class Teller:

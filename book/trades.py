@@ -25,7 +25,7 @@ from book.scales import Column, Finer, Refused, Scales, exact, factor, raised
 from book.source import Source
 from book.tape import Print, Tape
 from venue.numbers import at_scale
-from wire.messages import Marks, Trades
+from wire.runs import Marks, Trades
 
 
 class Prints(NamedTuple):

@@ -29,25 +29,9 @@ from condition.documents import (
 from condition.outbox import Outbox
 from condition.progress import Progress
 from condition.window import BadCut, Rows, Window
-from wire.messages import (
-    Answer,
-    Audit,
-    Begin,
-    Changes,
-    Cut,
-    Document,
-    Done,
-    Healed,
-    Hole,
-    Image,
-    Mark,
-    Marks,
-    Orders,
-    RunMessage,
-    Synced,
-    Trades,
-)
+from wire.messages import Answer, Document, Done, Synced
 from wire.names import bucket_of
+from wire.runs import Audit, Begin, Changes, Cut, Healed, Hole, Image, Mark, Marks, Orders, RunMessage, Trades
 
 WAIT_NS = 10_000_000_000
 """A maintainer hears a token each second: a run that has not begun by now was lost on the way."""

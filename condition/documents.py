@@ -8,7 +8,8 @@ import numpy as np
 from condition.codec import ImageColumns, encode_image, l2_image
 from condition.columns import ID_BYTES
 from condition.window import Block, Window, healed_id
-from wire.messages import Audit, Cut, Document, Healed, Hole, Image, Trades, equal_pct
+from wire.messages import Document
+from wire.runs import Audit, Cut, Healed, Hole, Image, Trades, equal_pct
 
 SIDES = ("bid", "ask")
 

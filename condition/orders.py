@@ -25,7 +25,7 @@ from condition.columns import (
 )
 from condition.linked import Mask, join, link, split
 from condition.reader import ColumnReader, checked
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 _NONE, _ALL, _SOME = 0, 1, 2
 """Whether no, every or some event of a kind has a value."""
@@ -39,7 +39,7 @@ class OrderColumns(NamedTuple):
     """Order events in id order: fifteen int64 columns and two of 16-byte ids (zeros: none).
 
     ``kinds``, ``sides`` and ``reasons`` are venue.api's OrderKind, Side and Reason; a value that the exchange
-    did not send is wire.messages.ABSENT.
+    did not send is wire.runs.ABSENT.
     """
 
     ids: Int64s

@@ -13,7 +13,8 @@ does not fill it for the others, the conditioner then makes that line's records 
 
 from collections.abc import Iterator
 
-from wire.messages import Answer, Document, Marks
+from wire.messages import Answer, Document
+from wire.runs import Marks
 
 RESEND_NS = 10_000_000_000
 """A store names what it holds each second: ten missed in a row, and the document is lost."""

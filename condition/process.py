@@ -23,18 +23,9 @@ import zmq
 from condition.conditioner import Conditioner
 from journal.durable import make_durable
 from wire.endpoints import Endpoints
-from wire.messages import (
-    Answer,
-    BadMessage,
-    Document,
-    RunMessage,
-    Subscribe,
-    Synced,
-    pack,
-    unpack,
-    unpack_all,
-)
+from wire.messages import Answer, BadMessage, Document, Subscribe, Synced, pack, unpack, unpack_all
 from wire.names import bucket_of, buckets_of
+from wire.runs import RunMessage
 from wire.service import Beats, Loop, Socket, log, process_name, run_process
 from wire.settings import Settings
 

@@ -14,7 +14,7 @@ another run                         the documents still hold; the windows come a
 
 from typing import NamedTuple
 
-from wire.messages import Marks
+from wire.runs import Marks
 
 WindowKey = tuple[str, int]
 """Feed and start of a window."""

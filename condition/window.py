@@ -23,7 +23,7 @@ from condition.codec import (
 )
 from condition.columns import ID_BYTES
 from condition.netting import Updates, chain_starts, net
-from wire.messages import ABSENT, Chain, Changes, Cut, Orders, Trades
+from wire.runs import ABSENT, Chain, Changes, Cut, Orders, Trades
 
 ROWS_PER_PART = 200_000
 """Half a megabyte of changes: far from MongoDB's 16 MB, near enough to decode at one go."""

@@ -16,7 +16,7 @@ from condition.codec import BadBlock, ChangeColumns, Ids, ImageColumns, Int64s, 
 from store.pieces import Piece
 from store.unreadable import Damaged
 from venue.api import OrderKind
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 Certified = tuple[int | None, int | None]
 """Lowest bid and highest ask that the last snapshot vouches for; None: no limit."""

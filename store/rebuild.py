@@ -34,8 +34,9 @@ from store.outcome import Outcome, Verdict
 from store.waiting import BATCH_BYTES, BATCH_DOCUMENTS, BackOff, Entry
 from store.writer import Writer
 from venue import VENUES
-from wire.messages import Answer, Document, Marks
+from wire.messages import Answer, Document
 from wire.names import BUCKETS, position_at, venue_of, venue_of_line
+from wire.runs import Marks
 from wire.settings import Settings
 
 NS_PER_S = 1_000_000_000

@@ -14,8 +14,8 @@ from condition.codec import Ids, Int64s
 from store.answers import Answer, Book, Changes, Gap, OrderEvents, Span, Trades
 from venue.api import OrderKind, Reason, Side
 from venue.numbers import text
-from wire.messages import ABSENT
 from wire.names import venue_of
+from wire.runs import ABSENT
 from wire.times import iso
 
 _SIDES = {side.value: side.name.lower() for side in Side}

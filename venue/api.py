@@ -119,7 +119,7 @@ class Trade(msgspec.Struct, frozen=True):
 
 
 class OrderEvent(msgspec.Struct, frozen=True):
-    """One message of an L3 feed; the fields as in wire.messages.Orders, text where a number.
+    """One message of an L3 feed; the fields as in wire.runs.Orders, text where a number.
 
     ``side`` is that of the order ``order_id``: of a match the maker's, so the aggressor's is the
     other.  ``time_ns`` is 0 where a message of a new type came without a time.

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 Int64s = NDArray[np.int64]
 

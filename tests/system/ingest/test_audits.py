@@ -17,7 +17,7 @@ from journal.reader import Reader
 from tests.simulator.process import Simulator, running
 from tests.system.ingest.line import Line, wanted
 from tests.unit.book.play import copied, maintainer, messages
-from wire.messages import Audit, Hole, RunMessage
+from wire.runs import Audit, Hole, RunMessage
 
 pytestmark = pytest.mark.system
 

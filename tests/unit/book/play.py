@@ -13,8 +13,8 @@ from journal.group import Group
 from tests.journaled import Journal, unpacked
 from venue import VENUES
 from venue.numbers import text
-from wire.messages import Audit, Begin, Changes, Cut, Healed, Image, Mark, Orders, RunMessage, Trades
 from wire.names import BUCKETS
+from wire.runs import Audit, Begin, Changes, Cut, Healed, Image, Mark, Orders, RunMessage, Trades
 
 S = 1_000_000_000
 START = 1_700_000_000 * S

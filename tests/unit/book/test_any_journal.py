@@ -32,8 +32,9 @@ from tests.unit.book.play import (
     stored,
     trade,
 )
-from wire.messages import Audit, Changes, Cut, Healed, Hole, Image, Policy, RunMessage, Trades
+from wire.messages import Policy
 from wire.names import position_at
+from wire.runs import Audit, Changes, Cut, Healed, Hole, Image, RunMessage, Trades
 
 RECIPE = Recipe(window_ns=10 * S, images_s=30, order_images_s=30)
 

@@ -34,8 +34,8 @@ from tests.unit.book.play import (
 )
 from tests.unit.book.test_any_journal import Market, check_chains, check_numbers
 from venue.api import OrderEvent, OrderKind, OrderSnapshot, Side
-from wire.messages import Audit as AuditMessage
-from wire.messages import Changes, Cut, Hole, Image, RunMessage
+from wire.runs import Audit as AuditMessage
+from wire.runs import Changes, Cut, Hole, Image, RunMessage
 
 BIDS, ASKS = [("10", "1"), ("9", "2")], [("11", "1"), ("12", "2")]
 

@@ -16,7 +16,8 @@ from tests import captures
 from tests.journaled import groups_of_capture, unpacked
 from tests.unit.book.play import copied, ints, maintainer, of_type, play, stored
 from venue.numbers import text
-from wire.messages import Changes, Hole, Image, Orders, Policy, RunMessage, Trades
+from wire.messages import Policy
+from wire.runs import Changes, Hole, Image, Orders, RunMessage, Trades
 
 pytestmark = pytest.mark.captures
 

@@ -21,8 +21,8 @@ from book.checkpoint import (
     unpack_index,
 )
 from tests.unit.book.play import NAME, RECIPE, Story, copied, play
-from wire.messages import Marks
 from wire.names import bucket_of
+from wire.runs import Marks
 
 OTHER = "coinbase:BTC-USD"
 A, B = "binance/a", "binance/b"

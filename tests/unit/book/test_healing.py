@@ -15,7 +15,7 @@ from journal.payload import Rest, pack
 from tests.journaled import unpacked
 from tests.unit.book.play import NAME, S, Story, copied, ints, maintainer, messages, of_type, play
 from venue import binance
-from wire.messages import Healed, Hole, RunMessage, Trades
+from wire.runs import Healed, Hole, RunMessage, Trades
 
 
 def body(ids: Iterable[int], times_ns: dict[int, int], price: str = "10.5") -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from book import live
 from tests.journaled import groups_of_capture
 from tests.unit.book.play import NAME, Story, play
-from wire.messages import RunMessage
+from wire.runs import RunMessage
 
 
 def story() -> Story:

@@ -23,8 +23,8 @@ from tests.unit.book.play import (
     stored,
 )
 from venue import VENUES
-from wire.messages import Begin, Changes, Hole, RunMessage
 from wire.names import bucket_of
+from wire.runs import Begin, Changes, Hole, RunMessage
 
 OTHER = "binance:YUSDT"
 

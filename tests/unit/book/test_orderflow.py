@@ -11,7 +11,8 @@ from book.orderflow import OrderFlow
 from tests.journaled import Journal, unpacked
 from tests.unit.book.play import START, S, copied, ints, maintainer, of_type, play, stored
 from venue.api import OrderKind, Reason
-from wire.messages import ABSENT, Changes, Hole, Image, Orders, Policy, RunMessage, Trades
+from wire.messages import Policy
+from wire.runs import ABSENT, Changes, Hole, Image, Orders, RunMessage, Trades
 
 NAME = "coinbase:X-USD"
 A, B, C, D, E = (str(UUID(int=n)) for n in range(1, 6))

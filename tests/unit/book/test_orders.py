@@ -5,7 +5,7 @@ import pytest
 from book.orders import Desync, Event, OrderBook, Row
 from book.scales import Scales
 from venue.api import OrderKind
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 A, B, C, D = (bytes([n]) * 16 for n in range(1, 5))
 BUY, SELL = 0, 1

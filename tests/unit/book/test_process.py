@@ -17,20 +17,10 @@ from journal.writer import Writer
 from tests.unit.book.play import NAME, START, depth, ints, snapshot, trade
 from wire.endpoints import Endpoints
 from wire.loop import Loop
-from wire.messages import (
-    Begin,
-    Changes,
-    Done,
-    Hole,
-    Needed,
-    Policy,
-    RunMessage,
-    Subscribe,
-    unpack,
-    unpack_all,
-)
+from wire.messages import Done, Needed, Policy, Subscribe, unpack, unpack_all
 from wire.messages import pack as pack_message
 from wire.names import bucket_of
+from wire.runs import Begin, Changes, Hole, RunMessage
 from wire.settings import Settings, load_settings
 
 BUCKET = bucket_of(NAME)

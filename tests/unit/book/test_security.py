@@ -15,8 +15,9 @@ from journal.group import Kind
 from journal.payload import Connection, pack
 from tests.journaled import Journal, instrument_body
 from tests.unit.book.play import NAME, RECIPE, START, S, Story, ints, of_type, play
-from wire.messages import Begin, Changes, Cut, Hole, Image, Mark, Policy, RunMessage, Trades
+from wire.messages import Policy
 from wire.names import position_at
+from wire.runs import Begin, Changes, Cut, Hole, Image, Mark, RunMessage, Trades
 
 W = RECIPE.window_ns
 BID = [("10", "2")]

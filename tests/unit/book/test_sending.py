@@ -1,8 +1,9 @@
 """What waits for a conditioner: one row of the table of book.sending each."""
 
 from book.sending import Queues
-from wire.messages import Mark, Subscribe, unpack_all
+from wire.messages import Subscribe, unpack_all
 from wire.names import bucket_of
+from wire.runs import Mark
 
 ONE, TWO = "binance:BTCUSDT", "binance:ETHUSDT"
 A, B = bucket_of(ONE), bucket_of(TWO)

@@ -15,8 +15,8 @@ from tests.journaled import Journal
 from tests.unit.book.play import NAME, START, S, depth, play, snapshot, trade
 from tests.unit.book.test_any_journal import RECIPE, Told, renamed, step
 from venue import binance
-from wire.messages import RunMessage
 from wire.names import EVERY_SECURITY
+from wire.runs import RunMessage
 
 OTHER = "binance:YUSDT"
 

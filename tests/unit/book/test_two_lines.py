@@ -23,8 +23,8 @@ from tests.unit.book.play import (
     stored,
     trade,
 )
-from wire.messages import Changes, Hole, RunMessage, Trades
 from wire.names import position_at
+from wire.runs import Changes, Hole, RunMessage, Trades
 
 LINES = ("binance/a", "binance/b")
 UNHURRIED = settings(max_examples=60, deadline=None)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from condition.codec import ChangeColumns, ImageColumns, OrderColumns, TradeColumns
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 NEAR = st.integers(-300, 300)

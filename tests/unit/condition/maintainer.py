@@ -1,6 +1,6 @@
 """A maintainer of one security, small enough to be plainly right: records in, run messages out.
 
-It keeps the promises of wire.messages and nothing else: windows by effective time, no message across a
+It keeps the promises of wire.runs and nothing else: windows by effective time, no message across a
 window or a chain, marks, cuts, images when a window closes on an even number, holes where an id is missing.
 Its messages depend on when they are flushed; what they mean does not.
 """
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wire.messages import Begin, Changes, Cut, Hole, Image, Mark, RunMessage, Trades
+from wire.runs import Begin, Changes, Cut, Hole, Image, Mark, RunMessage, Trades
 
 SECURITY = "binance:TEST"
 LINE = "binance/a"

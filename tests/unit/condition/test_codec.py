@@ -15,7 +15,7 @@ from condition.columns import Layout, column, pack_columns
 from condition.reader import crc32c
 from tests.unit.condition import drawn
 from tests.unit.condition.drawn import array
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from condition.conditioner import WAIT_NS, Conditioner
 from tests.unit.condition.maintainer import int64s
-from wire.messages import Answer, Audit, Begin, Changes, Cut, Hole, Image, Mark, Synced
+from wire.messages import Answer, Synced
 from wire.names import bucket_of
+from wire.runs import Audit, Begin, Changes, Cut, Hole, Image, Mark
 
 SECURITY, LINE = "binance:TEST", "binance/a"
 BUCKET = bucket_of(SECURITY)

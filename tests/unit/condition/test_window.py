@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from condition import codec, window
 from condition.window import BadCut, Block, Window
 from tests.unit.condition.maintainer import int64s
-from wire.messages import Changes, Cut, Trades
+from wire.runs import Changes, Cut, Trades
 
 SECURITY = "binance:TEST"
 SECOND = 10**9

@@ -19,7 +19,8 @@ from book.sync import Update
 from book.trades import Print, TradeFeed
 from condition.conditioner import Conditioner
 from venue.api import BookSnapshot, DepthUpdate, OrderEvent, OrderKind, OrderSnapshot, Side
-from wire.messages import Answer, Begin, Document, Policy, Synced
+from wire.messages import Answer, Document, Policy, Synced
+from wire.runs import Begin
 
 T0 = 1_800_000_000_000_000_000
 S = 1_000_000_000

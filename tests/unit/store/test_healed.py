@@ -14,7 +14,8 @@ from tests.embedded import Server
 from tests.unit.book.play import START, S, Story
 from tests.unit.book.test_healing import answer, body, holed
 from tests.unit.store.test_history import store
-from wire.messages import Answer, Document, RunMessage, Synced
+from wire.messages import Answer, Document, Synced
+from wire.runs import RunMessage
 
 pytestmark = pytest.mark.mongo
 

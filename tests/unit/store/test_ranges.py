@@ -17,8 +17,9 @@ from tests.embedded import Server
 from tests.unit.store.recorded import T0, WINDOW_NS, Market, S
 from tests.unit.store.test_history import levels, store
 from venue.api import BookSnapshot, DepthUpdate
-from wire.messages import Answer, Begin, Document, Policy, Synced
+from wire.messages import Answer, Document, Policy, Synced
 from wire.names import position_at
+from wire.runs import Begin
 
 pytestmark = pytest.mark.mongo
 

@@ -10,7 +10,7 @@ from store import shapes
 from store.answers import Book, Changes, Gap, OrderEvents, Span, Trades
 from store.fold import Orders
 from venue.api import OrderKind, Reason
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 T = 1_723_204_800_250_000_000
 W = 1_723_204_800_000_000_000

@@ -20,7 +20,7 @@ from venue.numbers import (
     scale_of,
     text,
 )
-from wire.messages import ABSENT
+from wire.runs import ABSENT
 
 WRONG = [
     "NaN",

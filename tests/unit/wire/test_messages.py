@@ -12,7 +12,6 @@ from wire.messages import (
     Answer,
     BadMessage,
     Beat,
-    Cut,
     Desired,
     Message,
     Policy,
@@ -23,6 +22,7 @@ from wire.messages import (
     unpack,
     unpack_all,
 )
+from wire.runs import Cut
 
 int64 = st.integers(-(2**63), 2**63 - 1)
 plain = st.recursive(
