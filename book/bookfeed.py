@@ -52,6 +52,14 @@ class Stopped(NamedTuple):
     again: list[Update]
 
 
+class Recipe(NamedTuple):
+    """What of the settings shapes a security's output."""
+
+    window_ns: int
+    images_s: int
+    order_images_s: int
+
+
 class Windows(NamedTuple):
     """How a security is recorded in each window."""
 

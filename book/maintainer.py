@@ -11,7 +11,8 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from book import reading
-from book.security import Recipe, Security
+from book.bookfeed import Recipe
+from book.security import Security
 from journal.group import Corrupt, Group, Kind, Record
 from journal.payload import Command, Connection, Rest, unpack
 from venue.api import Venue

@@ -21,10 +21,10 @@ from typing import Any
 import zmq
 
 from book import live
+from book.bookfeed import Recipe
 from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge
-from book.security import Recipe
 from book.sending import Queues
 from book.telling import Teller
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow

@@ -18,12 +18,12 @@ Records come in the order into which book.merge put the venue's lines.  Nothing 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from book import backfill, reading
-from book.bookfeed import BookFeed, Stopped, Windows
+from book.bookfeed import BookFeed, Recipe, Stopped, Windows
 from book.joined import Joined
 from book.outlet import Outlet, earliest
 from book.presence import Presence
@@ -48,14 +48,6 @@ from wire.names import epoch_of, symbol_of
 from wire.runs import Begin, Mark, Marks, RunMessage
 
 OK_STATUS = 200
-
-
-class Recipe(NamedTuple):
-    """What of the settings shapes a security's output."""
-
-    window_ns: int
-    images_s: int
-    order_images_s: int
 
 
 class Security:

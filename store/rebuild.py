@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 from pymongo.database import Database
 
+from book.bookfeed import Recipe
 from book.checkpoint import Rounds
 from book.maintainer import Maintainer, Output, Saved
-from book.security import Recipe
 from condition.conditioner import Conditioner
 from journal.group import Group
 from journal.reader import BEGINNING, Reader, Skipped

@@ -2,9 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,34 +10,12 @@ import websocket
 
 from journal.group import Kind
 from journal.payload import Command, Connection, Epoch, Rest
-from tests.simulator.process import ROOT, Simulator, running
+from tests.simulator.process import Simulator
 from tests.system.ingest.line import Line, wanted
 
 pytestmark = pytest.mark.system
 
 BTC, ETH = "binance:BTCUSDT", "binance:ETHUSDT"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Simulator]:
-    """A simulator for the tests that order no faults for others."""
-    with running("--levels", "50", "--rate", "100") as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(shared: Simulator) -> Iterator[Simulator]:
-    yield shared
-    for venue in ("binance", "coinbase"):
-        shared.fault(venue, kind="clear")
-
-
-@pytest.fixture
-def line(tmp_path: Path, simulator: Simulator) -> Iterator[Line]:
-    made = Line(tmp_path / "data", simulator)
-    made.start()
-    yield made
-    made.close()
 
 
 def ids(frames: list[bytes]) -> list[tuple[int, int]]:
@@ -311,99 +286,3 @@ def test_a_notice_of_shutdown_is_followed_by_a_change_without_a_hole(
     reached = len(ids(line.frames(BTC, connection=2)))
     line.until("more of the new one", lambda: len(ids(line.frames(BTC, connection=2))) > reached + 5)
     assert_nothing_was_missed(line, simulator, BTC, ETH)
-
-
-def test_a_blocked_rest_interface_is_explained_once_and_recording_goes_on(
-    tmp_path: Path, simulator: Simulator
-) -> None:
-    simulator.fault("binance", kind="status", code=451, n=1000)
-    line = Line(tmp_path / "data", simulator)
-    line.start()
-    try:
-        line.desire(wanted(BTC))
-        line.until("updates", lambda: len(ids(line.frames(BTC))) >= 5)
-        line.until("a second try", lambda: len(line.payloads(Kind.REST)) >= 2)
-        assert line.text().count("data-api.binance.vision") == 1
-        assert "data-api.binance.vision" in line.health["rest_problem"]
-    finally:
-        line.close()
-
-
-def test_an_exchange_that_is_away_is_said_once_and_joined_when_it_comes(tmp_path: Path) -> None:
-    with running("--levels", "50") as exchange:
-        ports = exchange.ports
-    line = Line(tmp_path / "data", exchange)
-    line.start()
-    try:
-        line.desire(wanted(BTC))
-        line.until("several tries", lambda: line.health.get("connections_dialed", 0) >= 3)
-        assert line.text().count("event=cannot_connect") == 1
-        assert "Connection refused" in line.health["securities"][BTC]["reason"]
-        with running("--levels", "50", "--binance-port", str(ports["binance"])):
-            line.until("a joined book", lambda: joined(line, BTC), seconds=40)
-    finally:
-        line.close()
-
-
-def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, simulator: Simulator) -> None:
-    line = Line(
-        tmp_path / "data", simulator, http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9"
-    )
-    line.start()
-    try:
-        line.desire(wanted(BTC))
-        line.until("the reason", lambda: "cannot_connect" in line.text() and "rest_problem" in line.text())
-        assert line.text().lower().count("proxy") >= 2
-    finally:
-        line.close()
-
-
-def test_below_the_disk_reserve_nothing_is_recorded_and_it_is_said(
-    tmp_path: Path, simulator: Simulator
-) -> None:
-    line = Line(tmp_path / "data", simulator, DISK_RESERVE_BYTES=str(10**18))
-    line.start()
-    try:
-        line.desire(wanted(BTC))
-        line.until("the state", lambda: line.health.get("state") == "paused")
-        line.until(
-            "the reason", lambda: "reserve" in line.health["securities"].get(BTC, {}).get("reason", "")
-        )
-        assert line.payloads(Kind.CONNECTION) == []
-        assert line.text().count("event=paused") == 1
-    finally:
-        line.close()
-
-
-def test_segments_that_nobody_needs_are_dropped_and_no_other(tmp_path: Path, simulator: Simulator) -> None:
-    line = Line(tmp_path / "data", simulator, JOURNAL_SEGMENT_BYTES="65536", JOURNAL_KEEP_SECONDS="0")
-    line.start()
-    try:
-        line.desire(wanted(BTC))
-
-        def segments() -> list[str]:
-            return sorted(path.name for path in line.folder.glob("*.obj"))
-
-        line.until("three segments", lambda: len(segments()) >= 3)
-        keep = line.records[-1].position
-        first = segments()[0]
-        line.until("the first to go", lambda: line.needs(keep) or first not in segments())
-        assert len(segments()) >= 1
-    finally:
-        line.close()
-
-
-def test_a_second_ingester_of_a_line_is_refused(line: Line, simulator: Simulator, tmp_path: Path) -> None:
-    line.desire(wanted(BTC))
-    line.until("updates", lambda: ids(line.frames(BTC)))
-    second = subprocess.run(
-        [sys.executable, "-m", "ingest", "binance/a"],
-        cwd=ROOT,
-        env=line.environment,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert second.returncode == 2
-    assert "another process" in second.stdout
