@@ -151,7 +151,7 @@ def outage(life: Life, server: Server) -> None:
     life.until("it is seen to be away", lambda it: not it["database"]["reachable"])
     life.away += life.watch(AWAY_S / 2)
     life.killed_ns = time.time_ns()
-    os.kill(life.logger.pids()["ingest-coinbase"], signal.SIGKILL)
+    os.kill(life.logger.pids()["ingest-coinbase-a"], signal.SIGKILL)
     life.until("the ingester is back", lambda it: it["processes"][1]["restarts"] > 0)
     life.past_now()
     life.live_ns = time.time_ns()

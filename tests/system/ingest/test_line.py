@@ -248,6 +248,7 @@ def assert_nothing_was_missed(line: Line, simulator: Simulator, *securities: str
     bodies = [p for p in line.payloads(Kind.REST) if isinstance(p, Rest) and p.what == "depth"]
     assert {body.cause for body in bodies} == {"subscribe"}  # a hole would be followed by another
     for security in securities:
+        line.until("a trade", lambda s=security: any(b'"e":"trade"' in f for f in line.frames(s)))
         merged = sorted(set(ids(line.frames(security))))
         assert breaks(merged) == 0
         trades = sorted({json.loads(f)["data"]["t"] for f in line.frames(security) if b'"e":"trade"' in f})
