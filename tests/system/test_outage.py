@@ -210,6 +210,10 @@ def test_the_only_hole_is_the_killed_ingester_s_and_as_long_as_its_absence(
     assert {row["cause"] for row in rows.values()} == {"own_restart"}
     assert len(archive.gaps(COINBASE)) == len(rows) == 2
     for feed, row in rows.items():
+        if feed == "trades" and row["state"] == "healed":  # the exchange was asked for them by id
+            [whole] = (span for span in archive.coverage(COINBASE) if span.feed == feed)
+            assert (whole.first_id or 0) < row["first_id"] <= row["last_id"] < (whole.last_id or 0)
+            continue
         first, second = (span for span in archive.coverage(COINBASE) if span.feed == feed)
         assert (row["first_id"], row["last_id"]) == ((first.last_id or 0) + 1, (second.first_id or 0) - 1)
         assert life.killed_ns - NS_PER_S < first.to_ns < life.killed_ns + NS_PER_S
@@ -230,7 +234,7 @@ def test_every_trade_that_was_received_is_stored_once_and_in_order(life: Life, a
     missing = [
         trade
         for row in archive.gaps()
-        if (row["security"], row["feed"]) == (COINBASE, "trades")
+        if (row["security"], row["feed"]) == (COINBASE, "trades") and row["state"] != "healed"
         for trade in range(row["first_id"], row["last_id"] + 1)
     ]
     assert stored == [(trade, price) for trade, price in sorted(held.items()) if trade not in set(missing)]
