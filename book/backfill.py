@@ -13,7 +13,8 @@ from journal.group import Record
 from journal.payload import Rest
 from venue.api import UnknownFrame, Venue
 
-_LATER = (418, 429)
+_LATER = (403, 418, 429, 451)
+"""Refusals that pass: the page is asked for again."""
 
 
 def answered(feed: TradeFeed, record: Record, rest: Rest, venue: Venue, symbol: str) -> None:

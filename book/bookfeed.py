@@ -35,11 +35,10 @@ from book.run import Run
 from book.scales import Finer, Refused, Scales, raised
 from book.sync import Update
 from book.table import Rows
-from wire.messages import Policy
+from book.windows import Windows
 from wire.runs import Audit, Marks, equal_pct
 
 Batch = DepthBatch | OrderBatch
-NS_PER_SECOND = 1_000_000_000
 
 MOST_DIFFERENCES = 1000
 """Of one audit that are stored; how many there were is said."""
@@ -50,33 +49,6 @@ class Stopped(NamedTuple):
 
     cause: str
     again: list[Update]
-
-
-class Recipe(NamedTuple):
-    """What of the settings shapes a security's output."""
-
-    window_ns: int
-    images_s: int
-    order_images_s: int
-
-
-class Windows(NamedTuple):
-    """How a security is recorded in each window."""
-
-    window_ns: int
-    images_s: int
-    """Where the policy does not say."""
-    policies: tuple[Policy, ...]
-
-    def policy(self, start_ns: int) -> Policy:
-        """Return the policy of the window that starts at *start_ns*."""
-        ruling = [policy for policy in self.policies if policy.from_ns <= start_ns]
-        return ruling[-1] if ruling else self.policies[0]
-
-    def image_due(self, start_ns: int, next_ns: int) -> bool:
-        """Say whether a boundary of base images lies after *start_ns*, up to *next_ns*."""
-        every_ns = (self.policy(start_ns).images_s or self.images_s) * NS_PER_SECOND
-        return start_ns // every_ns < next_ns // every_ns
 
 
 class BookFeed:

@@ -201,7 +201,7 @@ def emit_changes(
         first_ids=packed([span.first_id, *(last_id + 1 for last_id in last_ids[:-1])]),
         last_ids=packed(last_ids),
         times_ns=packed(times_ns),
-        effective_ns=packed(span.effective_ns),
+        effective_ns=packed(span.effective_ns[: len(last_ids)]),
         received_ns=packed(received_ns),
         bid_counts=packed(counts[0]),
         ask_counts=packed(counts[1]),

@@ -16,13 +16,14 @@ from contextlib import suppress
 from typing import Any
 
 from book.audit import Fresh
-from book.bookfeed import BookFeed, Stopped, Windows
+from book.bookfeed import BookFeed, Stopped
 from book.compare import audit
 from book.outlet import Outlet, earliest
 from book.run import Run
 from book.scales import Refused
 from book.source import Source
 from book.sync import FeedSync, Outcome, State, Sync, Update
+from book.windows import Windows
 from journal.group import Record
 from journal.payload import Rest
 from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, OrderSnapshot, UnknownFrame, Venue

@@ -11,8 +11,8 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from book import reading
-from book.bookfeed import Recipe
 from book.security import Security
+from book.windows import Recipe
 from journal.group import Corrupt, Group, Kind, Record
 from journal.payload import Command, Connection, Rest, unpack
 from venue.api import Venue

@@ -62,6 +62,11 @@ class Merge:
         """Whether groups wait here."""
         return any(one.groups for one in self._lines.values())
 
+    @property
+    def oldest_ns(self) -> int | None:
+        """Clock of the oldest group that waits here; None: none does."""
+        return min((one.groups[0].clock_ns for one in self._lines.values() if one.groups), default=None)
+
     def put(self, line: str, groups: Sequence[Group], *, away: bool) -> None:
         """Take the next groups of *line*; *away* says of a line without any that none is on its way."""
         one = self._lines[line]

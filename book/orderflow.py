@@ -161,7 +161,7 @@ class OrderFlow:
             funds_scale=self.funds_scale,
             ids=packed([e.id for e in decoded]),
             times_ns=packed([u.time_ns for u in updates]),
-            effective_ns=packed(span.effective_ns),
+            effective_ns=packed(span.effective_ns[: len(updates)]),
             received_ns=packed([u.recv_ns for u in updates]),
             kinds_u1=bytes(e.kind for e in decoded),
             sides_u1=bytes(e.side for e in decoded),

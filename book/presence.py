@@ -32,6 +32,11 @@ class Presence:
         self._leader_missed = 0
 
     @property
+    def lines(self) -> frozenset[str]:
+        """The lines that record the security."""
+        return frozenset(self._unconfirmed)
+
+    @property
     def recorded(self) -> bool:
         """Say whether a line records the security."""
         return bool(self._unconfirmed)

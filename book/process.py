@@ -21,12 +21,12 @@ from typing import Any
 import zmq
 
 from book import live
-from book.bookfeed import Recipe
 from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge
 from book.sending import Queues
 from book.telling import Teller
+from book.windows import Recipe
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
 from journal.group import Group
 from journal.reader import Skipped
@@ -69,7 +69,7 @@ class BookService:
     def __init__(self, loop: Loop, settings: Settings, endpoints: Endpoints, worker: int) -> None:
         self._loop = loop
         self._buckets = buckets_of(worker, settings.book_workers)
-        self._maintainer = Maintainer(VENUES, _recipe(settings), self._buckets)
+        self._maintainer = Maintainer(VENUES, Recipe.of(settings), self._buckets)
         self._rounds = Rounds(settings.data_dir / "checkpoints", worker, self._buckets)
         self._done = self._rounds.done()
         self._queues = Queues()
@@ -286,11 +286,13 @@ class BookService:
 
     def _each_second(self) -> None:
         self._teller.unusable(self._maintainer.securities)
-        caught_up = not self._queues.blocked and not any(map(self._is_behind, self._merges))
+        behind_venues = set(filter(self._is_behind, self._merges))
         wishes: dict[int, list[str]] = {}
         trades: dict[int, list[tuple[str, int, int]]] = {}
-        if caught_up:
+        if not self._queues.blocked:
             for name, security in self._maintainer.securities.items():
+                if venue_of(name) in behind_venues:
+                    continue
                 if security.wishes_snapshot:
                     wishes.setdefault(bucket_of(name), []).append(name)
                 if (page := security.trades.healing.page) is not None:
@@ -330,11 +332,15 @@ class BookService:
 
     def _is_behind(self, venue: str) -> bool:
         """Say whether records of the venue that are known to be written were not worked off yet."""
-        follows = (follow for line, follow in self._follows.items() if venue_of_line(line) == venue)
-        return self._merges[venue].waiting or not all(follow.caught_up for follow in follows)
+        merge = self._merges[venue]
+        oldest_ns = merge.oldest_ns
+        if oldest_ns is not None and time.time_ns() - oldest_ns > ON_ITS_WAY_NS:
+            return True
+        # (one whose group waits for another line's clock is not read on meanwhile)
+        return not all(self._follows[line].caught_up for line in merge.hungry)
 
     def _health(self) -> dict[str, Any]:
-        behind_venues = {venue for venue in self._merges if self._is_behind(venue)}
+        behind_venues = set(filter(self._is_behind, self._merges))
         now_ns = time.time_ns()
         securities: dict[str, dict[str, Any]] = {}
         for name, security in self._maintainer.securities.items():
@@ -384,12 +390,6 @@ class BookService:
             log.warning("event=unsent what=batches: they come again from the journal")
         for follow in self._follows.values():
             follow.close()
-
-
-def _recipe(settings: Settings) -> Recipe:
-    return Recipe(
-        settings.window_seconds * NS_PER_SECOND, settings.image_seconds("l2"), settings.image_seconds("l3")
-    )
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from book import backfill, reading
-from book.bookfeed import BookFeed, Recipe, Stopped, Windows
+from book.bookfeed import BookFeed, Stopped
 from book.joined import Joined
 from book.outlet import Outlet, earliest
 from book.presence import Presence
@@ -31,6 +31,7 @@ from book.scales import Refused, Scales
 from book.sync import FeedSync, State, Sync, Update
 from book.tape import Print
 from book.trades import TradeFeed
+from book.windows import Recipe
 from journal.group import Record
 from journal.payload import Command, Connection, Rest
 from venue.api import (
@@ -72,7 +73,7 @@ class Security:
         self._recipe = recipe
         self._policies: tuple[Policy, ...] = (Policy(),)
         self._joined = self._joined_of("", Feed("l2", True, True))
-        self.trades = TradeFeed(self.outlet, self._windows("l2"))
+        self.trades = TradeFeed(self.outlet, self._recipe.windows("l2", self._policies))
 
     @property
     def book(self) -> BookFeed:
@@ -159,8 +160,7 @@ class Security:
                 self._add(record.line, command)
             case "remove":
                 self.presence.removed(record.line)
-                self._joined.leave(record.line)
-                self.trades.tape.connections.leave(record.line)
+                self._leave(record.line)
                 self._remove_if_unrecorded()
             case "policy":
                 self._rule(command.policies)
@@ -195,7 +195,10 @@ class Security:
                 self.outlet.emit(Mark)
             return
         self.recv_ns = record.recv_ns
+        lines = self.presence.lines
         passes = self.presence.tick(record.line)
+        for line in lines - self.presence.lines:
+            self._leave(line)
         if self._remove_if_unrecorded():
             return
         if passes:
@@ -257,7 +260,7 @@ class Security:
         return DepthUpdate if self.traits.book == "l3" else OrderEvent
 
     def _joined_of(self, feed: str, traits: Feed) -> Joined:
-        windows = self._windows(traits.book)
+        windows = self._recipe.windows(traits.book, self._policies)
         return Joined(self.outlet, windows, self._venue, self._symbol, feed, traits)
 
     def _use_feed(self, feed: str, traits: Feed) -> None:
@@ -293,8 +296,13 @@ class Security:
         if is_other or not self.outlet.has_begun:
             self._begin()
         self._expect(line)
+        self.book.book.may_cross |= self.status == "auction"
         if not is_other:
             self.book.break_chain("removed")
+
+    def _leave(self, line: str) -> None:
+        self._joined.leave(line)
+        self.trades.tape.connections.leave(line)
 
     def _expect(self, line: str) -> None:
         self._joined.expect(line)
@@ -333,11 +341,7 @@ class Security:
         )
 
     def _shape(self) -> None:
-        self.book.windows = self.trades.windows = self._windows(self.traits.book)
-
-    def _windows(self, book: str) -> Windows:
-        images_s = self._recipe.order_images_s if book == "l3" else self._recipe.images_s
-        return Windows(self._recipe.window_ns, images_s, self._policies)
+        self.book.windows = self.trades.windows = self._recipe.windows(self.traits.book, self._policies)
 
     def _instrument(self, body: bytes) -> None:
         try:
@@ -391,3 +395,4 @@ class Security:
         self.trades.load(state["trades"])
         self.outlet.lows = self.outlet.reading = state["lows"]
         self._shape()
+        self.book.book.may_cross |= self.status == "auction"

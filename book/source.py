@@ -36,8 +36,9 @@ class Connections:
             self._expected.add(line)
 
     def leave(self, line: str) -> None:
-        """Note that *line* does not record the security any more."""
+        """Note that *line* does not record the security any more: nothing of it is waited for."""
         self._expected.discard(line)
+        self._reached.pop(line, None)
 
     def brought(self, line: str, connection: int, last_id: int) -> None:
         """Note an id."""

@@ -106,6 +106,8 @@ class Sync:
         self.stale = 0
         self.connections = Connections()
         self._kept: list[Update] = []
+        self._kept_since_ns: int | None = None
+        """When the first of them came; None: to be found out."""
         self._lows: Marks | None = {}
         """The lowest position among them of each line; None: to be found out."""
         self._source = Source("", 0, 0)
@@ -225,7 +227,7 @@ class Sync:
         if self.state is State.WAITING:
             if self._kept and self._kept[0].recv_ns < recv_ns - BUFFERED_NS:
                 self._kept = [u for u in self._kept if u.recv_ns >= recv_ns - BUFFERED_NS]
-                self._lows = None
+                self._lows = self._kept_since_ns = None
             return NOTHING
         return self._drain(recv_ns)
 
@@ -248,7 +250,8 @@ class Sync:
         self.last_id, self.old, self.stale = state["last_id"], state["old"], state["stale"]
         self.connections.load(state["connections"])
         self._source = Source(*state["source"])
-        self._kept, self._lows = [Update(*update) for update in state["kept"]], None
+        self._kept = [Update(*update) for update in state["kept"]]
+        self._lows = self._kept_since_ns = None
         self._lost_after = state.get("lost_after")
 
     def _reach(self, update: Update) -> None:
@@ -268,6 +271,8 @@ class Sync:
                 return
             self._kept.insert(place, bare)
         self._lower(update)
+        if self._kept_since_ns is not None:
+            self._kept_since_ns = min(update.recv_ns, self._kept_since_ns)
         if len(self._kept) > BUFFERED_UPDATES:
             self._drop(BUFFERED_UPDATES // 10 + 1)
 
@@ -275,7 +280,7 @@ class Sync:
         """Let the first *count* of what is kept go."""
         if count:
             del self._kept[:count]
-            self._lows = None if self._kept else {}
+            self._lows, self._kept_since_ns = None if self._kept else {}, None
 
     def _drain(self, recv_ns: int) -> Outcome:
         ready: list[Update] = []
@@ -309,7 +314,9 @@ class Sync:
     def _missing(self, recv_ns: int) -> bool:
         if self.connections.all_past(self.last_id):
             return True
-        return recv_ns - min(update.recv_ns for update in self._kept) >= RIVAL_NS
+        if self._kept_since_ns is None:
+            self._kept_since_ns = min(update.recv_ns for update in self._kept)
+        return recv_ns - self._kept_since_ns >= RIVAL_NS
 
 
 class FeedSync:

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from book import healed
-from book.bookfeed import Windows
 from book.clock import SILENT_TICKS
 from book.depth import packed
 from book.healing import Filled, Healing, Row
@@ -24,6 +23,7 @@ from book.recording import Recording
 from book.scales import Column, Finer, Refused, Scales, exact, factor, raised
 from book.source import Source
 from book.tape import Print, Tape
+from book.windows import Windows
 from venue.numbers import at_scale
 from wire.runs import Marks, Trades
 

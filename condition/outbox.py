@@ -81,7 +81,7 @@ class Outbox:
             if each.heard_ns is None:
                 for line, position in each.needs.items():
                     if line in self._lines and position > max(
-                        self._synced.get(line, -1), waiting.get(line, -1)
+                        self._synced.get(line, 0), waiting.get(line, 0)
                     ):
                         waiting[line] = position
         return waiting
@@ -95,7 +95,7 @@ class Outbox:
     def _is_synced(self, needs: Marks) -> bool:
         # A line that is not configured any more has no writer that could lose what it wrote.
         return all(
-            self._synced.get(line, -1) >= position for line, position in needs.items() if line in self._lines
+            self._synced.get(line, 0) >= position for line, position in needs.items() if line in self._lines
         )
 
     def sent(self, document: Document, now_ns: int) -> None:

@@ -227,6 +227,19 @@ def _pieces(messages: list[Rows]) -> list[_Piece]:
 
 
 def _piece(scales: tuple[int, int, int], messages: list[Rows]) -> _Piece:
+    """Return the rows of *messages*.
+
+    Raises:
+        BadCut: their columns are not of one length.
+    """
+    piece = _columns(scales, messages)
+    counts = _level_counts(piece) if len(set(map(len, piece.rows.values()))) == 1 else None
+    if counts is None or {len(each) for each in piece.levels.values()} > {int(counts.sum())}:
+        raise BadCut(f"{messages[0].security}: columns of different lengths")
+    return piece
+
+
+def _columns(scales: tuple[int, int, int], messages: list[Rows]) -> _Piece:
     def column(field: str, dtype: str) -> Any:
         return np.frombuffer(b"".join([getattr(message, field) for message in messages]), dtype)
 

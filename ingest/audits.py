@@ -40,7 +40,9 @@ class Audits:
         ours = [each for each in securities if each.need is not None and each.added]
         if not ours or now - self._last < self._every_ns // len(ours):
             return
-        if not all(each.need is not None and each.need.settled for each in ours):
+        # (one whose subscription is refused may need a snapshot for ever)
+        carried = [each.need for each in ours if each.state is State.SUBSCRIBED]
+        if not all(need is not None and need.settled for need in carried):
             return
         ready = [
             (self._audited.get(each.name, -1), each.name, each.symbol, each.need)

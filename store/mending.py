@@ -14,7 +14,7 @@ from typing import Any
 from pymongo.database import Database
 
 from store.blocks import header
-from store.documents import READING, from_bson
+from store.documents import READING, date_of, from_bson
 from store.fold import fold_of
 from store.pieces import check_block, pieces_of
 from store.unreadable import Damaged
@@ -23,16 +23,19 @@ from wire.messages import Document
 _BLOCKS = frozenset(("changes", "orders", "trades"))
 _RECEIPTS = frozenset(("receipts", "receipts_crc32c"))
 
+_REPLACEABLE = -1
+"""Covers less than any document does."""
+
 
 class Mender:
-    """Looks at, and removes, documents of one database."""
+    """Looks at documents of one database, and makes way for better ones."""
 
     def __init__(self, database: Database[Any], window_ns: int) -> None:
         self._database = database
         self._window_ns = window_ns
 
-    def remove_wrong(self, documents: Sequence[Document], whole: frozenset[str]) -> list[Document]:
-        """Remove what is wrong under the ids of *documents*; return those that have to be put again.
+    def give_way(self, documents: Sequence[Document], whole: frozenset[str]) -> list[Document]:
+        """Let what is wrong under the ids of *documents* be replaced; return those that have to be put again.
 
         *whole* names the securities that were made from their beginning.
 
@@ -46,7 +49,9 @@ class Mender:
             for stored in held.find({"_id": {"$in": list(ours)}}):
                 document = ours[stored["_id"]]
                 if self._is_wrong(document, stored, compare=document.security in whole):
-                    held.delete_one({"_id": stored["_id"]})
+                    # not deleted: should this end here, what is wrong is still there to be seen and replaced
+                    key = {"security": document.security, "start": date_of(document.start_ns)}
+                    held.update_one({"_id": document.id}, {"$set": {**key, "covered": _REPLACEABLE}})
                     wrong.append(document)
         return wrong
 

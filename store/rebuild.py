@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 from pymongo.database import Database
 
-from book.bookfeed import Recipe
 from book.checkpoint import Rounds
 from book.maintainer import Maintainer, Output, Saved
+from book.windows import Recipe
 from condition.conditioner import Conditioner
 from journal.group import Group
 from journal.reader import BEGINNING, Reader, Skipped
@@ -187,8 +187,7 @@ def _skipped(lost: deque[Skipped], skipped: Skipped) -> None:
 
 class _Rebuild:
     def __init__(self, database: Database[Any], settings: Settings, saved: Sequence[Saved]) -> None:
-        images_s = settings.image_seconds("l2"), settings.image_seconds("l3")
-        recipe = Recipe(settings.window_seconds * NS_PER_S, *images_s)
+        recipe = Recipe.of(settings)
         self.rebuilt: dict[str, Rebuilt] = {}
         self.whole_lines: frozenset[str] = frozenset()
         """Lines whose journal reaches back to its first record, none being lost on the way."""
@@ -221,7 +220,8 @@ class _Rebuild:
 
     def _take(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
-            self._conditioner.take(output.messages, 0)
+            for security, reason in self._conditioner.take(output.messages, 0):
+                raise CannotRebuild(f"{security}: its messages contradict themselves ({reason}): report this")
         outbox = self._conditioner.outbox
         while len(outbox) >= BATCH_DOCUMENTS or outbox.bytes >= BATCH_BYTES:
             self._put()
@@ -251,7 +251,7 @@ class _Rebuild:
         while entries:
             outcomes = list(zip(entries, self._writer.put(entries), strict=True))
             had = [entry.document for entry, outcome in outcomes if outcome.verdict is Verdict.HAD]
-            wrong = {document.id for document in self._mender.remove_wrong(had, self._whole(had))}
+            wrong = {document.id for document in self._mender.give_way(had, self._whole(had))}
             entries = []
             for entry, outcome in outcomes:
                 if entry.document.id in wrong:

@@ -9,12 +9,12 @@ from functools import lru_cache
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MS = 1_000_000
 
-LAST_MS = (2**63 - 1) // NS_PER_MS
-"""The last millisecond whose nanoseconds fit 64 bits, in the year 2262."""
+LAST_MS = 9_151_488_000_000
+"""The first millisecond of 2260: later ones are refused, so that windows after it still fit 64 bits of ns."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_YEAR = 2261
-"""The last whole year whose nanoseconds since 1970 fit 64 bits."""
+_LAST_YEAR = 2259
+"""The last year before LAST_MS."""
 
 
 class BadTime(ValueError):
@@ -25,7 +25,7 @@ def nanoseconds(text: str) -> int:
     """Return the UTC nanoseconds since 1970 of an ISO time that ends in ``Z``.
 
     Raises:
-        BadTime: another form, no such moment, or a year before 1970 or after 2261.
+        BadTime: another form, no such moment, or a year before 1970 or after 2259.
 
     >>> nanoseconds("1970-01-01T00:01:00.5Z")
     60500000000

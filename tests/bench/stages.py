@@ -25,8 +25,8 @@ from typing import NamedTuple, TypeVar
 import msgspec
 import zmq
 
-from book.bookfeed import Recipe
 from book.maintainer import Maintainer
+from book.windows import Recipe
 from condition.conditioner import Conditioner
 from ingest.recorder import GROUP_BYTES, GROUP_ROWS
 from journal.group import unpack_group

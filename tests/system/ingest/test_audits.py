@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from book.bookfeed import Recipe
+from book.windows import Recipe
 from journal.group import Kind
 from journal.payload import Rest
 from journal.reader import Reader

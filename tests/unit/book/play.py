@@ -7,8 +7,8 @@ import msgpack
 import msgspec
 import numpy as np
 
-from book.bookfeed import Recipe
 from book.maintainer import Maintainer, Output, Saved
+from book.windows import Recipe
 from journal.group import Group
 from tests.journaled import Journal, unpacked
 from venue import VENUES

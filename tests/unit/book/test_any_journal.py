@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from book.bookfeed import Recipe
 from book.hash import of_levels
 from book.maintainer import Maintainer
+from book.windows import Recipe
 from journal.group import Kind
 from journal.payload import Connection, pack
 from tests.journaled import Journal, unpacked

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from book.bookfeed import Recipe
 from book.maintainer import Maintainer, Saved
+from book.windows import Recipe
 from journal.group import Kind
 from tests.journaled import Journal, unpacked
 from tests.unit.book.play import (

@@ -12,7 +12,7 @@ from book.presence import CONFIRM_TICKS
 from journal.group import Kind
 from journal.payload import Connection, pack
 from tests.journaled import instrument_body
-from tests.unit.book.play import NAME, RECIPE, START, S, Story, ints, of_type, play
+from tests.unit.book.play import NAME, RECIPE, START, S, Story, copied, ints, of_type, play
 from wire.messages import Policy
 from wire.names import position_at
 from wire.runs import Begin, Changes, Cut, Hole, Image, Mark, RunMessage, Trades
@@ -211,6 +211,18 @@ def test_a_crossed_book_is_a_desync_and_the_update_waits_for_a_new_snapshot() ->
     assert last_ids(said) == [11, 12, 13, 14]
 
 
+@pytest.mark.parametrize("per_group", [2, 16])
+def test_a_crossed_book_amid_a_group_sends_what_is_good_and_no_more(per_group: int) -> None:
+    story = Story(per_group=per_group).begin().snapshot(0, 10)
+    for n in range(11, 31):
+        story.update(n / 100, n, bids=[("9", str(n))])
+    said = story.update(0.31, 31, bids=[("12", "1")]).update(0.32, 32).quiet_until(5).said()
+    assert last_ids(said) == list(range(11, 31))
+    for changes in of_type(said, Changes):
+        assert len(changes.effective_ns) == len(changes.last_ids) == len(changes.times_ns)
+    assert holes(said) == [(31, None, "desync", "open", 0)]
+
+
 def test_in_an_auction_a_crossed_book_is_no_desync() -> None:
     body = instrument_body("binance", "XUSDT", status="auction")
     story = Story().begin()
@@ -218,6 +230,14 @@ def test_in_an_auction_a_crossed_book_is_no_desync() -> None:
     said = story.snapshot(0.1, 10).update(0.2, 11, bids=[("12", "1")]).said()
     assert holes(said) == []
     assert last_ids(said) == [11]
+
+
+def test_an_auction_is_known_after_a_restart_too() -> None:
+    story = Story().begin()
+    body = instrument_body("binance", "XUSDT", status="auction")
+    story.journal.rest(START, NAME, body, what="instrument")
+    made = copied(play(story.snapshot(0.1, 10).groups)[0])
+    assert made.securities[NAME].book.book.may_cross
 
 
 def test_a_finer_value_raises_the_scales_from_its_update_on() -> None:

@@ -11,8 +11,8 @@ import bson
 import msgpack
 import pytest
 
-from book.bookfeed import Recipe
 from book.maintainer import Maintainer, Saved
+from book.windows import Recipe
 from condition import codec
 from condition.conditioner import Conditioner
 from journal.group import Group, unpack_group

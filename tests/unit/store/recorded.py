@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from book.bookfeed import BookFeed, Windows
+from book.bookfeed import BookFeed
 from book.compare import Beyond
 from book.outlet import Outlet
 from book.sync import Update
 from book.trades import Print, TradeFeed
+from book.windows import Windows
 from condition.conditioner import Conditioner
 from venue.api import BookSnapshot, DepthUpdate, OrderEvent, OrderKind, OrderSnapshot, Side
 from wire.messages import Answer, Document, Policy, Synced

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from book.bookfeed import BookFeed, Windows
+from book.bookfeed import BookFeed
 from book.outlet import Outlet
 from book.sync import Update
+from book.windows import Windows
 from condition.conditioner import Conditioner
 from store import shapes
 from store.answers import Book, Changes, Gap, OrderEvents, Trades

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from venue.times import BadTime, nanoseconds
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-moments = st.integers(0, (datetime(2262, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1) - 1).map(
+moments = st.integers(0, (datetime(2260, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1) - 1).map(
     lambda us: EPOCH + timedelta(microseconds=us)
 )
 
@@ -45,7 +45,7 @@ def test_times_agree_with_datetime(moment: datetime) -> None:
         "2026-02-30T03:35:57Z",
         "2026-13-01T03:35:57Z",
         "1969-12-31T23:59:59Z",
-        "2262-01-01T00:00:00Z",
+        "2260-01-01T00:00:00Z",
         "2026-08-25T03:35:5 Z",
         "2026-08-25T03:35:57.1 Z",
         "٢٠٢٦-08-25T03:35:57Z",
