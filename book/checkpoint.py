@@ -4,7 +4,7 @@
     0       4      "OBC1"
     4       4      CRC32C of the index
     8       4      length of the index, unsigned
-    12      n      index: one msgpack array (``Index``)
+    12      n      index: one msgpack array (``Index``), with the version of what ``Security.dump`` returns
     12+n           the bodies, in the order of the index: each the msgpack map of ``Security.dump``
 
 Integers are little-endian.  A file is written beside its name, synced, and renamed, so it is whole or not
@@ -30,6 +30,9 @@ from wire.runs import Marks
 
 MAGIC = b"OBC1"
 SUFFIX = ".checkpoint"
+VERSION = 1
+"""Of the bodies: to be raised when ``Security.dump``, or a dump in it, has other keys or another meaning."""
+
 _UNFINISHED = ".new"
 _HEADER = struct.Struct("<4sII")
 _KEPT_ROUNDS = 2
@@ -61,6 +64,8 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     done: dict[str, Marks]
     """The newest *done* heard of each security."""
     entries: tuple[Entry, ...]
+    version: int = 0
+    """0: from before there was one; those bodies had no fixed form."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -89,7 +94,7 @@ def pack_round(
         entries.append(Entry(state["name"], state["born"], state["positions"], offset, len(body), crc))
         bodies.append(body)
         offset += len(body)
-    index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries)))
+    index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries), VERSION))
     return b"".join((_HEADER.pack(MAGIC, google_crc32c.value(index), len(index)), index, *bodies))
 
 
@@ -97,7 +102,7 @@ def unpack_index(data: bytes) -> tuple[Index, int]:
     """Return the index of a round, and where its bodies begin.
 
     Raises:
-        Unreadable: *data* does not begin as a round does.
+        Unreadable: *data* does not begin as a round does, or another version wrote it.
     """
     if len(data) < _HEADER.size:
         raise Unreadable("shorter than a round's header")
@@ -106,9 +111,12 @@ def unpack_index(data: bytes) -> tuple[Index, int]:
     if magic != MAGIC or len(packed) != length or google_crc32c.value(packed) != crc:
         raise Unreadable("no round, or a damaged index")
     try:
-        return _index.decode(packed), _HEADER.size + length
+        index = _index.decode(packed)
     except msgspec.DecodeError as error:
         raise Unreadable(f"an index of another version: {error}") from error
+    if index.version != VERSION:
+        raise Unreadable(f"states of version {index.version}, this program reads {VERSION}")
+    return index, _HEADER.size + length
 
 
 def unpack_body(entry: Entry, body: bytes) -> dict[str, Any]:
@@ -190,7 +198,7 @@ class Rounds:
         self._buckets = buckets
         self.rounds: list[Round] = []
         self.unreadable: list[str] = []
-        """Names of files that are no rounds; they are left alone."""
+        """Files that are no rounds, or another version's, and why; they are left alone."""
         self._known: dict[str, tuple[Marks, list[Marks]]] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob(f"*-{worker}{SUFFIX}{_UNFINISHED}"):
@@ -198,8 +206,8 @@ class Rounds:
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 index, start = _read_index(path)
-            except (OSError, Unreadable):
-                self.unreadable.append(path.name)
+            except (OSError, Unreadable) as error:
+                self.unreadable.append(f"{path.name}: {error}")
             else:
                 if any(bucket in buckets for bucket in index.buckets):
                     self.rounds.append(Round(path.name, index, start))
@@ -264,8 +272,8 @@ class Rounds:
                 with (self._folder / found.name).open("rb") as file:
                     file.seek(found.start + entry.offset)
                     return unpack_body(entry, file.read(entry.length))
-            except (OSError, Unreadable):
-                self.unreadable.append(found.name)
+            except (OSError, Unreadable) as error:
+                self.unreadable.append(f"{found.name}: {error}")
         return None
 
     def write(self, data: bytes, done: Mapping[str, Marks]) -> None:

@@ -21,11 +21,11 @@ from typing import Any
 import zmq
 
 from book import live
-from book.bookfeed import Recipe
 from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge
 from book.sending import Queues
+from book.setting import journal_folder, recipe
 from book.telling import Teller
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
 from journal.group import Group
@@ -69,7 +69,7 @@ class BookService:
     def __init__(self, loop: Loop, settings: Settings, endpoints: Endpoints, worker: int) -> None:
         self._loop = loop
         self._buckets = buckets_of(worker, settings.book_workers)
-        self._maintainer = Maintainer(VENUES, _recipe(settings), self._buckets)
+        self._maintainer = Maintainer(VENUES, recipe(settings), self._buckets)
         self._rounds = Rounds(settings.data_dir / "checkpoints", worker, self._buckets)
         self._done = self._rounds.done()
         self._queues = Queues()
@@ -87,7 +87,7 @@ class BookService:
         for venue in dict.fromkeys(map(venue_of_line, lines)):
             self._merges[venue] = Merge([line for line in lines if venue_of_line(line) == venue])
         for line in lines:
-            folder = settings.data_dir / "journal" / line.replace("/", "-")
+            folder = journal_folder(settings, line)
             self._lost[line] = deque()
             has_twin = self._merges[venue_of_line(line)].is_several
             silent_seconds = TWIN_SILENT_SECONDS if has_twin else SILENT_SECONDS
@@ -121,9 +121,11 @@ class BookService:
     # --- in ----------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        for name in self._rounds.unreadable:
-            log.error("event=unreadable_checkpoint file=%s", name)
         self._maintainer.restore(self._saved(set(self._buckets)))
+        for what in self._rounds.unreadable:
+            log.error(
+                'event=unreadable_checkpoint what="%s": an older one or the journal takes its place', what
+            )
         for line in self._follows:
             searched = self._rounds.searched(line, self._buckets)
             self._maintainer.read[line] = searched
@@ -384,12 +386,6 @@ class BookService:
             log.warning("event=unsent what=batches: they come again from the journal")
         for follow in self._follows.values():
             follow.close()
-
-
-def _recipe(settings: Settings) -> Recipe:
-    return Recipe(
-        settings.window_seconds * NS_PER_SECOND, settings.image_seconds("l2"), settings.image_seconds("l3")
-    )
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ import msgspec
 
 from journal import payload
 from journal.durable import sync_folder
+from journal.formats import check_format
 from journal.group import Corrupt, Kind, Row, pack_group
 from journal.segment import (
     SEGMENT_HEADER_BYTES,
@@ -87,6 +88,7 @@ class Writer:
         Raises:
             FolderInUse: another process has it open.
             WrongLine: it is the journal of another line.
+            OtherFormat: another version of this program wrote it; nothing of it was touched.
             DiskRefused: it cannot be written.
         """
         self.line = line
@@ -105,6 +107,7 @@ class Writer:
             raise
 
     def _open_epoch(self) -> None:
+        check_format(self._folder)  # what follows would take it for torn
         _check_line(self._folder, self.line)
         cut = _cut_torn(self._folder)
         self._closed = [_closed(segment) for segment in segments_in(self._folder)]

@@ -87,6 +87,7 @@ def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progres
 def _journals(settings: "Settings", given: list[Path] | None, opened: ExitStack) -> dict[str, Path]:
     """Return the journals by line, in a folder for the length of the command."""
     from journal.collected import gather, journals_in
+    from journal.formats import OtherFormat
 
     kept = [settings.data_dir / "journal"]
     if settings.journal_archive_dir is not None:
@@ -103,6 +104,8 @@ def _journals(settings: "Settings", given: list[Path] | None, opened: ExitStack)
     try:
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="rebuild-", dir=beside))
         return gather(found, Path(folder))
+    except OtherFormat as error:
+        raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{settings.data_dir} cannot be written: {error.strerror}") from error
 
