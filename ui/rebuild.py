@@ -72,7 +72,7 @@ def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progres
     from store.writer import WrongWindow
 
     with ExitStack() as opened:
-        journals = _journals(settings, folders, opened)
+        journals = journals_of(settings, folders, opened)
         saved = [] if folders else starts(settings.data_dir / "checkpoints", journals)
         try:
             opened.enter_context(running(settings, make=True))
@@ -84,8 +84,12 @@ def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progres
             raise CannotRun(describe(error, where(settings))) from error
 
 
-def _journals(settings: "Settings", given: list[Path] | None, opened: ExitStack) -> dict[str, Path]:
-    """Return the journals by line, in a folder for the length of the command."""
+def journals_of(settings: "Settings", given: list[Path] | None, opened: ExitStack) -> dict[str, Path]:
+    """Return the journals by line, in a folder for the length of the command.
+
+    Raises:
+        CannotRun: there is none, or none that can be read.
+    """
     from journal.collected import gather, journals_in
     from journal.formats import OtherFormat
 
