@@ -25,6 +25,7 @@ import google_crc32c
 import msgpack
 import msgspec
 
+from wire.folders import make_folder, sync_folder
 from wire.names import bucket_of, venue_of, venue_of_line
 from wire.runs import Marks
 
@@ -200,7 +201,7 @@ class Rounds:
         self.unreadable: list[str] = []
         """Files that are no rounds, or another version's, and why; they are left alone."""
         self._known: dict[str, tuple[Marks, list[Marks]]] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for path in folder.glob(f"*-{worker}{SUFFIX}{_UNFINISHED}"):
             path.unlink()  # a crash left it behind: it never was a round
         for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -283,7 +284,7 @@ class Rounds:
             OSError: the disk refuses; the rounds before are as they were.
         """
         index, start = unpack_index(data)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         # what somebody removed, or a worker with other buckets, no longer speaks for what may be dropped
         self.rounds = [each for each in self.rounds if (self._folder / each.name).exists()]
         newest = max(
@@ -296,7 +297,7 @@ class Rounds:
             file.flush()
             os.fsync(file.fileno())
         beside.rename(self._folder / name)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         self.rounds.append(Round(name, index, start))
         names = kept(self.rounds, done)
         for each in self.rounds:
@@ -311,11 +312,3 @@ def _read_index(path: Path) -> tuple[Index, int]:
         head = file.read(_HEADER.size)
         length = _HEADER.unpack(head)[2] if len(head) == _HEADER.size else 0
         return unpack_index(head + file.read(length))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from wire.folders import sync_folder
 from wire.messages import Wanted
 
 NAME = "securities.msgpack"
@@ -46,3 +47,4 @@ def save_roster(folder: Path, securities: Sequence[Wanted]) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / NAME)
+    sync_folder(folder)

@@ -22,7 +22,6 @@ from pathlib import Path
 import msgspec
 
 from journal import payload
-from journal.durable import sync_folder
 from journal.formats import check_format
 from journal.group import Corrupt, Kind, Row, pack_group
 from journal.segment import (
@@ -34,6 +33,7 @@ from journal.segment import (
     segment_name,
     segments_in,
 )
+from wire.folders import make_folder, sync_folder
 from wire.names import EVERY_SECURITY, epoch_of, position_at
 
 LOCK_NAME = "writer.lock"
@@ -282,7 +282,7 @@ class Writer:
 def _lock(folder: Path) -> int:
     """Return the locked descriptor of the folder's lock file."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise DiskRefused(f"the journal's folder cannot be made: {error}") from error
@@ -311,7 +311,7 @@ def _witnessed(witness: Path | None) -> int:
 
 def _bear_witness(witness: Path, epoch: int) -> None:
     """Keep *epoch* in *witness*, whole or not at all."""
-    witness.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(witness.parent)
     part = witness.with_name(f"{witness.name}.part")
     with part.open("w") as file:
         file.write(f"{epoch}\n")
@@ -378,7 +378,7 @@ def _archive(path: Path, folder: Path) -> None:
     A crash leaves the segment in the journal, in both places, or in the archive; another file of that
     name (of an earlier life of the line) is not overwritten.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     target, number = folder / path.name, 2
     while target.exists() and not filecmp.cmp(path, target, shallow=False):
         target, number = folder / f"{path.stem}.{number}{path.suffix}", number + 1
