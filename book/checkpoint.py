@@ -194,7 +194,7 @@ class Rounds:
     """The folder of checkpoints: all rounds of all workers that are readable, kept in memory by index."""
 
     def __init__(self, folder: Path, worker: int, buckets: Container[int]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._worker = worker
         self._buckets = buckets
         self.rounds: list[Round] = []
@@ -270,7 +270,7 @@ class Rounds:
         """Return the newest readable state of *security* not past *done*, or None."""
         for found, entry in choices(self.rounds, security, done):
             try:
-                with (self._folder / found.name).open("rb") as file:
+                with (self.folder / found.name).open("rb") as file:
                     file.seek(found.start + entry.offset)
                     return unpack_body(entry, file.read(entry.length))
             except (OSError, Unreadable) as error:
@@ -284,25 +284,23 @@ class Rounds:
             OSError: the disk refuses; the rounds before are as they were.
         """
         index, start = unpack_index(data)
-        make_folder(self._folder)
+        make_folder(self.folder)
         # what somebody removed, or a worker with other buckets, no longer speaks for what may be dropped
-        self.rounds = [each for each in self.rounds if (self._folder / each.name).exists()]
-        newest = max(
-            (int(path.name.partition("-")[0]) for path in self._folder.glob(f"*{SUFFIX}")), default=0
-        )
+        self.rounds = [each for each in self.rounds if (self.folder / each.name).exists()]
+        newest = max((int(path.name.partition("-")[0]) for path in self.folder.glob(f"*{SUFFIX}")), default=0)
         name = f"{newest + 1:012d}-{self._worker}{SUFFIX}"
-        beside = self._folder / f"{name}{_UNFINISHED}"
+        beside = self.folder / f"{name}{_UNFINISHED}"
         with beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.rename(self._folder / name)
-        sync_folder(self._folder)
+        beside.rename(self.folder / name)
+        sync_folder(self.folder)
         self.rounds.append(Round(name, index, start))
         names = kept(self.rounds, done)
         for each in self.rounds:
             if each.name not in names:
-                (self._folder / each.name).unlink(missing_ok=True)
+                (self.folder / each.name).unlink(missing_ok=True)
         self.rounds = [each for each in self.rounds if each.name in names]
         self._known = None
 

@@ -25,7 +25,7 @@ from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge
 from book.sending import Queues
-from book.setting import journal_folder, recipe
+from book.setting import check_checkpoints, journal_folder, recipe
 from book.telling import Teller
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
 from journal.group import Group
@@ -116,6 +116,7 @@ class BookService:
         loop.every(HEAR_TAPS_SECONDS, self._hear_taps)
         loop.every(settings.checkpoint_seconds, self._checkpoint)
         Beats(loop, endpoints, process_name("book", worker), self._health, {"book": self._book})
+        check_checkpoints(self._rounds, self._buckets, map(settings.journal_folder, lines))
         self._restore()
 
     # --- in ----------------------------------------------------------------------------------

@@ -268,7 +268,9 @@ def documents(database: Database[Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("POWER_LOSSES", "4"))))
+@pytest.mark.parametrize(
+    "seed", range(int(os.environ.get("POWER_LOSSES_FROM", "0")), int(os.environ.get("POWER_LOSSES", "4")))
+)
 def test_nothing_but_the_unsynced_is_lost_and_the_database_has_no_more(
     seed: int, mongo: Database[Any], mongo_server: Server, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import google_crc32c
@@ -13,10 +14,13 @@ import pytest
 
 from book.checkpoint import VERSION, Index, Rounds, Unreadable, pack_round, unpack_body, unpack_index
 from book.maintainer import Maintainer, Saved
+from book.setting import check_checkpoints
+from journal.segment import segment_name
 from tests.journaled import Journal, unpacked
 from tests.unit.book.play import NAME, START, Story, maintainer
 from tests.unit.journal.test_formats import OTHERS, journal
-from wire.names import BUCKETS
+from wire.loop import CannotRun
+from wire.names import BUCKETS, position_at
 from wire.settings import load_settings
 
 GOLDEN = Path(__file__).parents[2] / "golden" / f"checkpoint_v{VERSION}.hex"
@@ -102,3 +106,26 @@ def test_a_start_on_another_version_s_journal_ends_with_2_and_one_line(
     [line] = ended.stdout.splitlines()
     assert f'event=cannot_run reason="{path} has ' in line
     assert path.read_bytes() == OTHERS[what]
+
+
+@pytest.mark.parametrize(
+    ("first", "readable", "refused"), [(0, False, False), (7, True, False), (7, False, True)]
+)
+def test_a_start_that_would_leave_a_hole_without_a_row_is_refused(
+    tmp_path: Path, first: int, readable: bool, refused: bool
+) -> None:
+    mine = packed(recorded())
+    folder, line = tmp_path / "checkpoints", tmp_path / "binance-a"
+    rounds = Rounds(folder, 0, range(BUCKETS))
+    rounds.write(mine, {})
+    rounds.write(mine, {})
+    for path in sorted(folder.iterdir())[readable:]:
+        path.write_bytes(of_version(mine, VERSION + 1))
+    line.mkdir()
+    (line / segment_name(position_at(1, first))).touch()
+    with pytest.raises(CannotRun, match=r"move .* away") if refused else nullcontext():
+        check_checkpoints(Rounds(folder, 0, range(BUCKETS)), range(BUCKETS), [line])
+
+
+def test_a_start_without_any_checkpoint_is_a_first_start(tmp_path: Path) -> None:
+    check_checkpoints(Rounds(tmp_path / "c", 0, range(BUCKETS)), range(BUCKETS), [tmp_path])
