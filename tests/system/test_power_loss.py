@@ -124,6 +124,8 @@ class Life:
             self._frames([self.market.trade()])
         if self.draw.random() < 0.8:
             self._read()
+            if self._maintainer.securities[NAME].wishes_snapshot:
+                self.snapshot()
         if self.draw.random() < 0.25:
             self._sync()
         if self.draw.random() < 0.5:
