@@ -4,7 +4,7 @@
     0       4      "OBC1"
     4       4      CRC32C of the index
     8       4      length of the index, unsigned
-    12      n      index: one msgpack array (``Index``)
+    12      n      index: one msgpack array (``Index``), with the version of what ``Security.dump`` returns
     12+n           the bodies, in the order of the index: each the msgpack map of ``Security.dump``
 
 Integers are little-endian.  A file is written beside its name, synced, and renamed, so it is whole or not
@@ -25,11 +25,15 @@ import google_crc32c
 import msgpack
 import msgspec
 
+from wire.folders import make_folder, sync_folder
 from wire.names import bucket_of, venue_of, venue_of_line
 from wire.runs import Marks
 
 MAGIC = b"OBC1"
 SUFFIX = ".checkpoint"
+VERSION = 1
+"""Of the bodies: to be raised when ``Security.dump``, or a dump in it, has other keys or another meaning."""
+
 _UNFINISHED = ".new"
 _HEADER = struct.Struct("<4sII")
 _KEPT_ROUNDS = 2
@@ -61,6 +65,8 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     done: dict[str, Marks]
     """The newest *done* heard of each security."""
     entries: tuple[Entry, ...]
+    version: int = 0
+    """0: from before there was one; those bodies had no fixed form."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -89,7 +95,7 @@ def pack_round(
         entries.append(Entry(state["name"], state["born"], state["positions"], offset, len(body), crc))
         bodies.append(body)
         offset += len(body)
-    index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries)))
+    index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries), VERSION))
     return b"".join((_HEADER.pack(MAGIC, google_crc32c.value(index), len(index)), index, *bodies))
 
 
@@ -97,7 +103,7 @@ def unpack_index(data: bytes) -> tuple[Index, int]:
     """Return the index of a round, and where its bodies begin.
 
     Raises:
-        Unreadable: *data* does not begin as a round does.
+        Unreadable: *data* does not begin as a round does, or another version wrote it.
     """
     if len(data) < _HEADER.size:
         raise Unreadable("shorter than a round's header")
@@ -106,9 +112,12 @@ def unpack_index(data: bytes) -> tuple[Index, int]:
     if magic != MAGIC or len(packed) != length or google_crc32c.value(packed) != crc:
         raise Unreadable("no round, or a damaged index")
     try:
-        return _index.decode(packed), _HEADER.size + length
+        index = _index.decode(packed)
     except msgspec.DecodeError as error:
         raise Unreadable(f"an index of another version: {error}") from error
+    if index.version != VERSION:
+        raise Unreadable(f"states of version {index.version}, this program reads {VERSION}")
+    return index, _HEADER.size + length
 
 
 def unpack_body(entry: Entry, body: bytes) -> dict[str, Any]:
@@ -185,21 +194,21 @@ class Rounds:
     """The folder of checkpoints: all rounds of all workers that are readable, kept in memory by index."""
 
     def __init__(self, folder: Path, worker: int, buckets: Container[int]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._worker = worker
         self._buckets = buckets
         self.rounds: list[Round] = []
         self.unreadable: list[str] = []
-        """Names of files that are no rounds; they are left alone."""
+        """Files that are no rounds, or another version's, and why; they are left alone."""
         self._known: dict[str, tuple[Marks, list[Marks]]] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for path in folder.glob(f"*-{worker}{SUFFIX}{_UNFINISHED}"):
             path.unlink()  # a crash left it behind: it never was a round
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 index, start = _read_index(path)
-            except (OSError, Unreadable):
-                self.unreadable.append(path.name)
+            except (OSError, Unreadable) as error:
+                self.unreadable.append(f"{path.name}: {error}")
             else:
                 if any(bucket in buckets for bucket in index.buckets):
                     self.rounds.append(Round(path.name, index, start))
@@ -261,11 +270,11 @@ class Rounds:
         """Return the newest readable state of *security* not past *done*, or None."""
         for found, entry in choices(self.rounds, security, done):
             try:
-                with (self._folder / found.name).open("rb") as file:
+                with (self.folder / found.name).open("rb") as file:
                     file.seek(found.start + entry.offset)
                     return unpack_body(entry, file.read(entry.length))
-            except (OSError, Unreadable):
-                self.unreadable.append(found.name)
+            except (OSError, Unreadable) as error:
+                self.unreadable.append(f"{found.name}: {error}")
         return None
 
     def write(self, data: bytes, done: Mapping[str, Marks]) -> None:
@@ -275,25 +284,23 @@ class Rounds:
             OSError: the disk refuses; the rounds before are as they were.
         """
         index, start = unpack_index(data)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         # what somebody removed, or a worker with other buckets, no longer speaks for what may be dropped
-        self.rounds = [each for each in self.rounds if (self._folder / each.name).exists()]
-        newest = max(
-            (int(path.name.partition("-")[0]) for path in self._folder.glob(f"*{SUFFIX}")), default=0
-        )
+        self.rounds = [each for each in self.rounds if (self.folder / each.name).exists()]
+        newest = max((int(path.name.partition("-")[0]) for path in self.folder.glob(f"*{SUFFIX}")), default=0)
         name = f"{newest + 1:012d}-{self._worker}{SUFFIX}"
-        beside = self._folder / f"{name}{_UNFINISHED}"
+        beside = self.folder / f"{name}{_UNFINISHED}"
         with beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.rename(self._folder / name)
-        _sync_folder(self._folder)
+        beside.rename(self.folder / name)
+        sync_folder(self.folder)
         self.rounds.append(Round(name, index, start))
         names = kept(self.rounds, done)
         for each in self.rounds:
             if each.name not in names:
-                (self._folder / each.name).unlink(missing_ok=True)
+                (self.folder / each.name).unlink(missing_ok=True)
         self.rounds = [each for each in self.rounds if each.name in names]
         self._known = None
 
@@ -303,11 +310,3 @@ def _read_index(path: Path) -> tuple[Index, int]:
         head = file.read(_HEADER.size)
         length = _HEADER.unpack(head)[2] if len(head) == _HEADER.size else 0
         return unpack_index(head + file.read(length))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

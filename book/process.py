@@ -25,6 +25,7 @@ from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge
 from book.sending import Queues
+from book.setting import check_checkpoints, journal_folder
 from book.telling import Teller
 from book.windows import Recipe
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
@@ -87,12 +88,12 @@ class BookService:
         for venue in dict.fromkeys(map(venue_of_line, lines)):
             self._merges[venue] = Merge([line for line in lines if venue_of_line(line) == venue])
         for line in lines:
-            folder = settings.data_dir / "journal" / line.replace("/", "-")
+            folder = journal_folder(settings, line)
             self._lost[line] = deque()
             has_twin = self._merges[venue_of_line(line)].is_several
-            silent_seconds = TWIN_SILENT_SECONDS if has_twin else SILENT_SECONDS
+            silence = TWIN_SILENT_SECONDS if has_twin else SILENT_SECONDS
             skipped = partial(self._skipped, line)
-            self._follows[line] = Follow(folder, line, skipped, silent_seconds=silent_seconds)
+            self._follows[line] = Follow(folder, line, skipped, silent_seconds=silence)
             socket = loop.socket(zmq.SUB, connect=endpoints.frames(line), linger_ms=0)
             socket.subscribe(GROUPS_PREFIX)
             socket.subscribe(CLOCK_PREFIX)
@@ -116,14 +117,17 @@ class BookService:
         loop.every(HEAR_TAPS_SECONDS, self._hear_taps)
         loop.every(settings.checkpoint_seconds, self._checkpoint)
         Beats(loop, endpoints, process_name("book", worker), self._health, {"book": self._book})
+        check_checkpoints(self._rounds, self._buckets, map(settings.journal_folder, lines))
         self._restore()
 
     # --- in ----------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        for name in self._rounds.unreadable:
-            log.error("event=unreadable_checkpoint file=%s", name)
         self._maintainer.restore(self._saved(set(self._buckets)))
+        for what in self._rounds.unreadable:
+            log.error(
+                'event=unreadable_checkpoint what="%s": an older one or the journal takes its place', what
+            )
         for line in self._follows:
             searched = self._rounds.searched(line, self._buckets)
             self._maintainer.read[line] = searched

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from wire.endpoints import Endpoints
+from wire.folders import make_folder, sync_folder
 from wire.names import venue_of_line
 from wire.parent import SUPERVISOR
 from wire.settings import BadSetting, Settings, load_settings
@@ -81,9 +82,14 @@ def other_windows(settings: Settings) -> str:
     The store compares with the database too; here the start is refused before anything is recorded.
     """
     note = settings.data_dir / "window_seconds"
-    if not note.exists():
-        note.write_text(f"{settings.window_seconds}\n", encoding="ascii")
-    begun = note.read_text(encoding="ascii").strip()
+    begun = note.read_text(encoding="ascii", errors="replace").strip("\0\n ") if note.exists() else ""
+    if not begun:  # a first start, or one that a power loss ended before its note was on the disk
+        with note.open("w", encoding="ascii") as file:
+            file.write(f"{settings.window_seconds}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(settings.data_dir)
+        return ""
     if begun == str(settings.window_seconds):
         return ""
     mend = f"{settings.data_dir} was begun with {begun}; use that, or another DATA_DIR and database"
@@ -98,7 +104,7 @@ def main() -> None:
     configuration = given.conf or next(path for path in CONFIGURATIONS if path.exists())
     try:
         settings = load_settings(os.environ)
-        (settings.data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        make_folder(settings.data_dir / "logs")
         runtime_dir = Endpoints(settings).runtime_dir
         refused = taken(settings) or other_windows(settings)
     except (BadSetting, OSError) as error:

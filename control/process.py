@@ -28,6 +28,7 @@ from control.protocol import MAX_MESSAGE_BYTES
 from control.restarting import CONTROL, DATABASE
 from control.supervised import Supervisor
 from wire.endpoints import Endpoints
+from wire.folders import make_folder, sync_folder
 from wire.messages import BadMessage, Beat, Desired, Reply, Request, pack, unpack
 from wire.secrets import made_once
 from wire.service import CannotRun, Loop, Socket, log, run_process
@@ -88,18 +89,14 @@ class DesiredFile:
             raise NotKept(f"nothing was changed, the disk of DATA_DIR refuses it: {error}") from error
 
     def _write(self, desired: Desired) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         aside = self._path.with_suffix(".new")
         with aside.open("wb") as file:
             file.write(registry.to_bytes(desired))
             file.flush()
             os.fsync(file.fileno())
         aside.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._path.parent)
 
 
 class Control:
@@ -335,7 +332,7 @@ def _keys(settings: Settings) -> Keys:
 
 
 def _build(loop: Loop, settings: Settings, endpoints: Endpoints, _: object) -> Control:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.data_dir)
     return Control(loop, settings, endpoints)
 
 

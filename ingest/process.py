@@ -24,9 +24,9 @@ from ingest.intake import Intake
 from ingest.recorder import Recorder, raising
 from ingest.rest import Fetched, Rest
 from ingest.retention import Retention
-from ingest.roster import load_roster, save_roster
+from ingest.roster import save_roster
 from ingest.session import Session
-from ingest.setting import addresses, open_journal, subscription_of
+from ingest.setting import addresses, open_journal, remembered, subscription_of
 from ingest.watch import DiskWatch
 from journal.group import Kind
 from journal.payload import Command
@@ -92,7 +92,7 @@ class Ingester:
             # only the first line of a venue audits
             audit_ns=settings.audit_seconds * NS_PER_SECOND if line.endswith("/a") else 0,
             lines=settings.lines_of_venue(self._venue.NAME),
-            remembered=load_roster(self._folder),
+            remembered=remembered(self._folder),
         )
         self._disk = DiskWatch(
             self._folder, settings.reserve_bytes(), self._recorder, self._session, self._turn

@@ -5,8 +5,12 @@ from pathlib import Path
 
 from ingest.aside import Aside
 from ingest.link import Subscription
+from ingest.roster import BadRoster, load_roster
+from journal.formats import OtherFormat
 from journal.writer import DiskRefused, FolderInUse, Writer, WrongLine
 from venue.api import Credentials, Venue
+from wire.log import log
+from wire.messages import Wanted
 from wire.names import is_first
 from wire.service import CannotRun
 from wire.settings import Settings
@@ -63,7 +67,7 @@ def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:
     On a full disk it takes the space that an earlier start set aside: the line is then up, and paused.
 
     Raises:
-        CannotRun: another process has it, it is another line's, or the disk does not take it.
+        CannotRun: another process has it, it is another line's or version's, or the disk does not take it.
     """
     witness = folder.parent.parent / "epochs" / folder.name
 
@@ -77,7 +81,19 @@ def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:
             if not Aside(folder).free():
                 raise
             return opened()
-    except (FolderInUse, WrongLine) as error:
+    except (FolderInUse, OtherFormat, WrongLine) as error:
         raise CannotRun(str(error)) from error
     except DiskRefused as error:
         raise CannotRun(f"{error}: free space where DATA_DIR is, or mend that disk") from error
+
+
+def remembered(folder: Path) -> tuple[Wanted, ...]:
+    """Return the securities that the journal in *folder* has added; none where that cannot be read.
+
+    Recording comes first: control says within a second what is to be recorded.
+    """
+    try:
+        return load_roster(folder)
+    except BadRoster as error:
+        log.error('event=bad_roster reason="%s"', error)
+        return ()

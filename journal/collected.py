@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from journal.formats import check_format
 from journal.group import Corrupt
 from journal.segment import read_segment_header, segments_in
 
@@ -39,10 +40,12 @@ def gather(folders: Iterable[Path], into: Path) -> dict[str, Path]:
     A link keeps a segment that is dropped meanwhile, where *into* lies on its file system.
 
     Raises:
+        OtherFormat: another version of this program wrote one of them.
         OSError: *into* cannot be written.
     """
     gathered: dict[str, Path] = {}
     for folder in folders:
+        check_format(folder)
         line = line_in(folder)
         if line is None:
             continue

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from journal.segment import segments_in
+from wire.folders import sync_folder
 
 
 def make_durable(folder: Path) -> None:
@@ -20,15 +21,6 @@ def make_durable(folder: Path) -> None:
     for segment in segments_in(folder)[-1:]:
         _sync(segment.path)
     sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in *folder* survive a power loss.
-
-    Raises:
-        OSError: the disk did not, or there is no such folder.
-    """
-    _sync(folder)
 
 
 def _sync(path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from journal import payload
+from journal.formats import format_of
 from journal.group import Corrupt, Group, Kind, unpack_group
 from journal.segment import (
     SEGMENT_HEADER_BYTES,
@@ -73,6 +74,8 @@ class _Walk:
             if len(head) < SEGMENT_HEADER_BYTES and segment == self.newest:
                 self.torn_bytes = len(head)
                 return
+            if other := format_of(segment.path):
+                raise _Bad(segment, 0, f"it has {other}, which another version of this program reads")
             self._header(segment, head)
             offset = SEGMENT_HEADER_BYTES
             place = Place.GOOD, ""

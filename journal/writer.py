@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from journal import payload
-from journal.durable import sync_folder
+from journal.formats import check_format
 from journal.group import Corrupt, Kind, Row, pack_group
 from journal.segment import (
     SEGMENT_HEADER_BYTES,
@@ -33,6 +33,7 @@ from journal.segment import (
     segment_name,
     segments_in,
 )
+from wire.folders import make_folder, sync_folder
 from wire.names import EVERY_SECURITY, epoch_of, position_at
 
 LOCK_NAME = "writer.lock"
@@ -87,6 +88,7 @@ class Writer:
         Raises:
             FolderInUse: another process has it open.
             WrongLine: it is the journal of another line.
+            OtherFormat: another version of this program wrote it; nothing of it was touched.
             DiskRefused: it cannot be written.
         """
         self.line = line
@@ -105,6 +107,7 @@ class Writer:
             raise
 
     def _open_epoch(self) -> None:
+        check_format(self._folder)  # what follows would take it for torn
         _check_line(self._folder, self.line)
         cut = _cut_torn(self._folder)
         self._closed = [_closed(segment) for segment in segments_in(self._folder)]
@@ -279,7 +282,7 @@ class Writer:
 def _lock(folder: Path) -> int:
     """Return the locked descriptor of the folder's lock file."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise DiskRefused(f"the journal's folder cannot be made: {error}") from error
@@ -308,7 +311,7 @@ def _witnessed(witness: Path | None) -> int:
 
 def _bear_witness(witness: Path, epoch: int) -> None:
     """Keep *epoch* in *witness*, whole or not at all."""
-    witness.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(witness.parent)
     part = witness.with_name(f"{witness.name}.part")
     with part.open("w") as file:
         file.write(f"{epoch}\n")
@@ -375,7 +378,7 @@ def _archive(path: Path, folder: Path) -> None:
     A crash leaves the segment in the journal, in both places, or in the archive; another file of that
     name (of an earlier life of the line) is not overwritten.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     target, number = folder / path.name, 2
     while target.exists() and not filecmp.cmp(path, target, shallow=False):
         target, number = folder / f"{path.stem}.{number}{path.suffix}", number + 1

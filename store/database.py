@@ -37,6 +37,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from store.connection import EMBEDDED_HOST, EMBEDDED_USER, embedded_password
 from store.outcome import one_line
+from wire.folders import make_folder
 from wire.parent import die_with_supervisor, follow_parent
 from wire.secrets import CannotKeep
 from wire.settings import BadSetting, Settings, load_settings
@@ -90,7 +91,7 @@ def prepare(settings: Settings) -> None:
     mark = hashlib.sha256(password.encode()).hexdigest()
     folder = folder_of(settings)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, 0o700)
         (settings.data_dir / "database.toml").touch()
         marked = folder / _USER_MARK
         if not marked.exists() or marked.read_text() != mark:

@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
 from store.connection import NoDatabase, connect, describe, where
 from store.database import busy, folder_of
+from wire.folders import make_folder
 from wire.parent import SUPERVISOR
 from wire.settings import Settings
 
@@ -66,7 +67,7 @@ def _locked(settings: Settings, *, make: bool) -> IO[str]:
     instead = "set DATA_DIR to where the logger keeps its own, or MONGODB_ENDPOINT"
     try:
         if make:
-            folder_of(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(folder_of(settings), 0o700)
         if not busy(settings.mongodb_embedded_port) and not folder_of(settings).exists():
             raise NoDatabase(f"there is no archive in {settings.data_dir}: {instead}")
         return (settings.data_dir / "database.lock").open("a")

@@ -105,8 +105,10 @@ class Archive:
             made = self._database[FORMAT_COLLECTION].find_one({"_id": FORMAT_ID})
             if made is None:
                 raise UnknownSecurity(f"the database {self._database.name!r} holds no archive")
-            if made["version"] != VERSION:
-                raise Unreadable(f"the archive has format {made['version']}; this program reads {VERSION}")
+            if made.get("version") != VERSION:
+                raise Unreadable(
+                    f"the archive has format {made.get('version')}; this program reads {VERSION}"
+                )
             self._made = Blocks(self._database, made["window_seconds"] * NS_PER_S)
         return self._made
 

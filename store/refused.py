@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from store.waiting import Entry
+from wire.folders import make_folder, sync_folder
 from wire.messages import pack
 
 
@@ -31,16 +32,12 @@ def keep(folder: Path, entry: Entry, reason: str) -> Path:
     Raises:
         OSError: the disk refuses; the document is not kept.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(folder, 0o700)
     name = file_name(entry.document.id, entry.document.covered)
     _write(folder / f"{name}.txt", f"{reason}\n".encode())
     path = folder / f"{name}{'.bson' if entry.data else '.msgpack'}"
     _write(path, entry.data or pack(entry.document))
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)
     return path
 
 

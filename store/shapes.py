@@ -139,6 +139,7 @@ def gap(row: Mapping[str, Any]) -> Line:
     """Return ``obl gaps`` of one row of the ledger."""
     venue = venue_of(row["security"])
     return {
+        "incident": row["_id"],
         "security": row["security"],
         "feed": row["feed"],
         "first_id": row["first_id"],
@@ -155,6 +156,7 @@ def audit(row: Mapping[str, Any]) -> Line:
     """Return ``obl audit`` of one stored audit."""
     price_scale, size_scale = row["price_scale"], row["size_scale"]
     return {
+        "incident": row["_id"],
         "security": row["security"],
         "time": iso(row["time"], venue_of(row["security"])),
         "update_id": row["update_id"],
@@ -238,7 +240,7 @@ def missing(answer: Gap) -> Line:
     """Return what is missing where a hole was read over, as ``gap`` does."""
     if answer.row is not None:
         return gap(answer.row)
-    unknown = dict.fromkeys(("from", "to", "cause", "noticed_by"))
+    unknown = dict.fromkeys(("incident", "from", "to", "cause", "noticed_by"))
     ids = {"first_id": answer.first_id, "last_id": answer.last_id}
     return {"security": answer.security, "feed": answer.feed, **ids, **unknown, "state": "open"}
 

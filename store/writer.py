@@ -54,14 +54,14 @@ def check_format(database: Database[Any], window_seconds: int) -> None:
     with suppress(DuplicateKeyError):  # another writer made it at the same instant
         formats.update_one({"_id": FORMAT_ID}, {"$setOnInsert": made}, upsert=True)
     stored = formats.find_one({"_id": FORMAT_ID}) or made
-    if stored["window_seconds"] != window_seconds:
+    if stored.get("window_seconds") != window_seconds:
         raise WrongWindow(
             f"WINDOW_SECONDS={window_seconds}: the database {database.name!r} was made with "
-            f"{stored['window_seconds']}; set that, or name another MONGODB_DATABASE"
+            f"{stored.get('window_seconds')}; set that, or name another MONGODB_DATABASE"
         )
-    if stored["version"] != VERSION:
+    if stored.get("version") != VERSION:
         raise WrongWindow(
-            f"the database {database.name!r} has format {stored['version']}, this program writes "
+            f"the database {database.name!r} has format {stored.get('version')}, this program writes "
             f"{VERSION}; name another MONGODB_DATABASE"
         )
 

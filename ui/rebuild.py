@@ -72,7 +72,7 @@ def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progres
     from store.writer import WrongWindow
 
     with ExitStack() as opened:
-        journals = _journals(settings, folders, opened)
+        journals = journals_of(settings, folders, opened)
         saved = [] if folders else starts(settings.data_dir / "checkpoints", journals)
         try:
             opened.enter_context(running(settings, make=True))
@@ -84,9 +84,14 @@ def _rebuilt(settings: "Settings", folders: list[Path] | None, progress: Progres
             raise CannotRun(describe(error, where(settings))) from error
 
 
-def _journals(settings: "Settings", given: list[Path] | None, opened: ExitStack) -> dict[str, Path]:
-    """Return the journals by line, in a folder for the length of the command."""
+def journals_of(settings: "Settings", given: list[Path] | None, opened: ExitStack) -> dict[str, Path]:
+    """Return the journals by line, in a folder for the length of the command.
+
+    Raises:
+        CannotRun: there is none, or none that can be read.
+    """
     from journal.collected import gather, journals_in
+    from journal.formats import OtherFormat
 
     kept = [settings.data_dir / "journal"]
     if settings.journal_archive_dir is not None:
@@ -103,6 +108,8 @@ def _journals(settings: "Settings", given: list[Path] | None, opened: ExitStack)
     try:
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="rebuild-", dir=beside))
         return gather(found, Path(folder))
+    except OtherFormat as error:
+        raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{settings.data_dir} cannot be written: {error.strerror}") from error
 

@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+from wire.folders import make_folder, sync_folder
+
 
 class CannotKeep(OSError):
     """The folder or file of a kept text cannot be made or read."""
@@ -20,7 +22,7 @@ def made_once(path: Path, size_bytes: int) -> str:
     """
     try:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(path.parent, 0o700)
             aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
             descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
@@ -34,6 +36,7 @@ def made_once(path: Path, size_bytes: int) -> str:
                 pass  # another process was first: its text is the one
             finally:
                 aside.unlink()
+            sync_folder(path.parent)  # what was written under it, a database say, cannot be read without
         return path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise CannotKeep(f"{path}: {error.strerror}") from error

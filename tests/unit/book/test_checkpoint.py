@@ -155,7 +155,7 @@ def test_a_damaged_file_is_left_alone_and_the_one_before_is_taken(tmp_path: Path
     assert found is not None
     assert found["positions"] == at(10)
     newest.write_bytes(b"OBC1 and nothing more")
-    assert Rounds(tmp_path, 0, BUCKETS).unreadable == [newest.name]
+    assert Rounds(tmp_path, 0, BUCKETS).unreadable == [f"{newest.name}: no round, or a damaged index"]
 
 
 def test_what_a_crash_left_half_written_is_no_round(tmp_path: Path) -> None:

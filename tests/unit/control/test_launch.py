@@ -6,7 +6,7 @@ import pytest
 from supervisor.options import ServerOptions
 
 from control.health import Workers
-from control.launch import CONFIGURATIONS, exported
+from control.launch import CONFIGURATIONS, exported, other_windows
 from wire.settings import Settings, load_settings
 
 
@@ -34,3 +34,15 @@ def test_a_process_is_started_for_each_that_control_waits_for(
     assert set(found) == {*workers.names(), "database", "control"}
     for line in settings.lines():
         assert found[f"ingest-{line.replace('/', '-')}"].endswith(f'obl-ingest" {line}')
+
+
+@pytest.mark.parametrize("left", [None, "", "\0\0\0"])
+def test_a_first_start_whose_note_a_power_loss_emptied_is_a_first_start(
+    tmp_path: Path, left: str | None
+) -> None:
+    if left is not None:
+        (tmp_path / "window_seconds").write_text(left)
+    ten, sixty = (load_settings({"DATA_DIR": str(tmp_path), "WINDOW_SECONDS": each}) for each in ("10", "60"))
+    assert other_windows(ten) == ""
+    assert other_windows(ten) == ""
+    assert "was begun with 10" in other_windows(sixty)

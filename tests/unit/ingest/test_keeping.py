@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from ingest.retention import Retention
-from ingest.roster import NAME, load_roster, save_roster
+from ingest.roster import NAME, BadRoster, load_roster, save_roster
+from ingest.setting import remembered
 from tests.unit.ingest.world import wanted
 from wire.messages import Needed
 from wire.names import BUCKETS
@@ -17,10 +21,17 @@ def test_the_roster_comes_back_as_it_was_kept(tmp_path: Path) -> None:
     assert load_roster(tmp_path) == ()
 
 
-def test_no_roster_or_a_damaged_one_is_an_empty_one(tmp_path: Path) -> None:
-    assert load_roster(tmp_path) == ()
-    (tmp_path / NAME).write_bytes(b"\x93garbage")
-    assert load_roster(tmp_path) == ()
+@pytest.mark.parametrize("data", [b"\x93garbage", b"\x91\x01", msgspec.msgpack.encode([{"name": "later"}])])
+def test_a_roster_that_cannot_be_read_is_said_in_one_line_and_recording_goes_on_without(
+    tmp_path: Path, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert remembered(tmp_path) == ()
+    assert caplog.records == []
+    (tmp_path / NAME).write_bytes(data)
+    with pytest.raises(BadRoster, match=str(tmp_path / NAME)):
+        load_roster(tmp_path)
+    assert remembered(tmp_path) == ()
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]
 
 
 def test_nothing_may_be_dropped_before_every_bucket_has_spoken() -> None:

@@ -235,6 +235,7 @@ def test_audit_lists_what_was_found_and_ends_with_one_where_the_newest_differs(
     assert code == 1
     assert "1 of 3" in error
     assert line == {
+        "incident": differs.id,
         "security": "binance:BTCUSDT",
         "time": iso(T0 + S, "binance"),
         "update_id": 1002,

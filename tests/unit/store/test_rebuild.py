@@ -45,12 +45,15 @@ def story() -> Story:
     return told
 
 
-def segments(folder: Path, groups: Sequence[bytes], *, each: int) -> Path:
-    """Write *groups* as a journal, *each* of them a segment."""
+def segments(folder: Path, groups: Sequence[bytes], *, each: int, timed: bool = False) -> Path:
+    """Write *groups* as a journal, *each* of them a segment; *timed*: their headers say when they begin."""
     folder.mkdir(parents=True)
     for begin in range(0, len(groups), each):
-        first = unpack_group(groups[begin]).first
-        data = pack_segment_header(LINE, first, 0) + b"".join(groups[begin : begin + each])
+        group = unpack_group(groups[begin])
+        first = group.first
+        data = pack_segment_header(LINE, first, group.clock_ns if timed else 0) + b"".join(
+            groups[begin : begin + each]
+        )
         (folder / segment_name(first)).write_bytes(data)
     return folder
 

@@ -179,6 +179,7 @@ def test_order_events_have_what_the_exchange_gave_and_nothing_else() -> None:
 
 def test_a_row_of_the_ledger() -> None:
     assert shapes.gap(ROW) == {
+        "incident": ROW["_id"],
         "security": "binance:BTCUSDT",
         "feed": "book",
         "first_id": 11,

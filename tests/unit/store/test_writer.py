@@ -129,6 +129,16 @@ def test_the_lookups_of_readers_have_their_index(writer: Writer, mongo: Database
         assert [("security", 1), ("start", 1)] in keys
 
 
+@pytest.mark.parametrize("stored", [{"version": 2}, {}])
+def test_a_database_of_another_version_is_not_written_to_and_one_line_says_so(
+    writer: Writer, mongo: Database[Any], stored: dict[str, Any]
+) -> None:
+    writer.prepare()
+    mongo.format.replace_one({}, {"window_seconds": 10, **stored})
+    with pytest.raises(WrongWindow, match=r"^.* has format .*; name another MONGODB_DATABASE$"):
+        Writer(mongo, "me", 10).prepare()
+
+
 def test_a_database_made_with_another_window_is_not_written_to(writer: Writer, mongo: Database[Any]) -> None:
     Writer(mongo, "recorder-1", 10).prepare()
     with pytest.raises(WrongWindow, match=r"WINDOW_SECONDS=60: .* was made with 10"):
