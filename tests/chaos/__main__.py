@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=time.time_ns() // 10**9 % 100_000)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--accidents", type=int, default=16)
+    parser.add_argument("--accidents", type=int, default=12)
     parser.add_argument("--rate", default="40", help="updates a second and security")
     arguments = parser.parse_args()
     tally = Tally()

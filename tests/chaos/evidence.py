@@ -1,7 +1,7 @@
 """What the journals say was received, read without the stages: what a hole may hold.
 
-A hole of a book begins at ids that no line received in order and ends at the latest with the first REST
-book in the journals that reaches their end and was asked for in vain of nobody: everything else is known.
+A hole of a book begins at ids that no line received in order, and ends at the latest with the first REST
+book in the journals that came after what follows them and reaches their end: everything else is known.
 A frame counts as received if the venue's module decodes it, none of its numbers was spoilt, and its
 connection had not gone past its ids before.  Trades need no snapshot: a hole is what was not received.
 """
@@ -39,11 +39,6 @@ class Lost(NamedTuple):
     from_ns: int
     to_ns: int
     placed_id: int
-
-    @property
-    def ids(self) -> set[int]:
-        """The ids that a row of the ledger may name for it."""
-        return set(range(self.first, self.placed_id + 1))
 
 
 class Evidence:

@@ -104,7 +104,8 @@ def is_what_the_market_was(
         for security in SECURITIES:
             tally.compared(compare(archive, simulator, security, rng, instants))
             evidence = Evidence(logger.folder / "data/journal", security)
-            tally.ledger(security, archive.gaps(security), evidence, happened)
+            unreceived = {feed: evidence.lost(feed) for feed in ("book", "trades")}
+            tally.ledger(security, archive.gaps(security), unreceived, happened)
 
 
 def differing_audits(logger: Logger) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from tests.chaos.wire import KINDS, drawn_wire, loses
 
 CALM = Accident("calm")
 LINE_A = INGESTERS[::2]
+RESTARTED = ("ingest", "book", "condition", "store")
 ON_PROCESSES = 0.45
 """The share of accidents that hit processes."""
 
@@ -50,8 +51,10 @@ def schedule(seed: int, count: int, lines: int) -> list[Accident]:
 def _one(rng: random.Random, *, one_line: bool) -> Accident:
     if rng.random() > ON_PROCESSES:
         return drawn_wire(rng, rng.choice(KINDS), one_line=one_line)
-    kinds = ["kill", "kill", "stall", "outage", "crash" if one_line else "kill one"]
-    kind = rng.choice(kinds)
+    alone = ["crash"] if one_line else ["kill one", "restart"]
+    kind = rng.choice(["kill", "kill", "stall", "outage", *alone])
+    if kind == "restart":
+        return Accident(kind, (rng.choice(RESTARTED),))
     if kind == "outage":
         return Accident(kind, fields={"seconds": rng.randint(2, 6)})
     hit = (*STAGES, *LINE_A) if one_line else STAGES

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.chaos.evidence import Evidence, Lost
+from tests.chaos.evidence import Lost
 from tests.chaos.market import Compared, missing_ids
 from tests.chaos.schedule import Happened, may_lose
 
@@ -61,10 +61,10 @@ class Tally:
         self,
         security: str,
         rows: Sequence[Mapping[str, Any]],
-        evidence: Evidence,
+        unreceived: Mapping[str, Sequence[Lost]],
         happened: Sequence[Happened],
     ) -> None:
-        """Hold the ledger's *rows* of *security* against what the journals received and what happened."""
+        """Hold the ledger's *rows* of *security* against what happened and, by feed, the unreceived."""
         venue = security.partition(":")[0]
         losing = [each for each in happened if may_lose(each.accident, venue)]
         for row in rows:
@@ -76,7 +76,7 @@ class Tally:
         for feed in ("book", "trades"):
             explained: set[int] = set()
             missing = missing_ids(rows, feed)
-            for lost in evidence.lost(feed):
+            for lost in unreceived[feed]:
                 may_be_missing = {n for n in missing if lost.first <= n <= lost.placed_id}
                 self.unreceived += sum(n <= lost.last for n in may_be_missing)
                 if any(_meets(each, lost) for each in losing):
