@@ -48,7 +48,7 @@ check: lint test  ## lint and tests: what CI runs
 bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines)
 	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
 
-chaos: $(STAMP)  ## accidents of the whole logger from a seed, compared with its journals (SEED= ROUNDS= ACCIDENTS=)
+chaos: $(STAMP)  ## accidents of the whole logger from a seed, compared with the market (SEED= ROUNDS= ACCIDENTS=)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ACCIDENTS),--accidents $(ACCIDENTS))
 
 database: $(STAMP)  ## run the embedded database alone

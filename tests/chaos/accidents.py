@@ -1,22 +1,24 @@
-"""Accidents of the running logger, drawn from a seed so that they can be replayed.
+"""Accidents of the running logger's processes, drawn from a seed so that they can be replayed.
 
 accident    what happens
 kill        SIGKILL to one to three processes at once (kill one: to one); supervisord starts them again
 crash       SIGKILL to supervisord itself: everything dies with it and is started by hand
 restart     ``obl restart`` of a stage
 stall       SIGSTOP to one process until the exchange has moved on, then SIGCONT
+outage      the same to the database, for longer
 calm        nothing: the logger comes to the exchange's present before the next one
+others      of the wire and of REST: ``wire``
 """
 
 import json
 import os
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.simulator.process import Simulator
 from tests.system.running import Logger
@@ -25,16 +27,24 @@ from tests.system.test_end_to_end import truth
 INGESTERS = ("ingest-binance-a", "ingest-binance-b", "ingest-coinbase-a", "ingest-coinbase-b")
 STAGES = ("book-0", "condition-0", "store-0", "control", "database")
 PATIENCE_S = 120
+EXCHANGE_CLOCK = "binance:BTCUSDT"
+"""A security that always moves."""
 
 
 class Accident(NamedTuple):
-    """One thing that happens to some processes."""
+    """One thing that happens to some processes, or to the wire of a venue."""
 
     what: str
     processes: tuple[str, ...] = ()
+    venue: str = ""
+    fields: Mapping[str, Any] = {}
+    """Of the simulator's fault, or ``seconds`` of exchange time."""
+    pick: int = 0
+    """Which of the venue's connections, counted on; 0: all of them."""
 
     def __str__(self) -> str:
-        return " ".join((self.what, *self.processes))
+        fields = [f"{name}={value}" for name, value in self.fields.items()]
+        return " ".join([self.what, *self.processes, *filter(None, [self.venue]), *fields])
 
 
 def drawn(seed: int, count: int, processes: Sequence[str], kinds: Sequence[str]) -> list[Accident]:
@@ -60,14 +70,20 @@ def happen(accident: Accident, logger: Logger, simulator: Simulator, securities:
             done = logger.obl("restart", *accident.processes)
             assert done.returncode == 0, done.stderr
         case "stall":
-            [pid] = _signal(logger, accident.processes, signal.SIGSTOP)
-            _exchange_moves_on(simulator, securities[0])
-            _send(pid, signal.SIGCONT)
+            _stand_still(logger, simulator, accident.processes, 2)
+        case "outage":
+            _stand_still(logger, simulator, ("database",), accident.fields["seconds"])
         case _:
             for security in securities:
                 now = truth(simulator, security)["last_id"]
                 reached = partial(_reached, logger, security, now)
                 logger.eventually(f"{security} past {now}", reached, PATIENCE_S)
+
+
+def _stand_still(logger: Logger, simulator: Simulator, processes: Sequence[str], seconds: float) -> None:
+    [pid] = _signal(logger, processes, signal.SIGSTOP)
+    exchange_moves_on(simulator, seconds)
+    _send(pid, signal.SIGCONT)
 
 
 def _reached(logger: Logger, security: str, update_id: int) -> bool:
@@ -114,8 +130,7 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _exchange_moves_on(simulator: Simulator, security: str) -> None:
-    """Return when the simulated exchange has sent a good deal more; each question is a request to it."""
-    until_ns = truth(simulator, security)["last_ns"] + 2_000_000_000
-    while truth(simulator, security)["last_ns"] < until_ns:
-        pass
+def exchange_moves_on(simulator: Simulator, seconds: float) -> None:
+    """Return when the simulated exchange has sent so much more; each question is a request to it."""
+    now_ns = truth(simulator, EXCHANGE_CLOCK)["last_ns"]
+    simulator.wait(lambda one: truth(one, EXCHANGE_CLOCK)["last_ns"] >= now_ns + seconds * 1e9, PATIENCE_S)

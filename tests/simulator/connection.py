@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.simulator.spoiling import SPOILT
+
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
 MAX_BUFFERED = 64_000_000
@@ -32,10 +34,27 @@ class Faults:
 
     drop: int = 0
     duplicate: int = 0
+    spoil: int = 0
+    spoil_how: str = "nan"
+    """A key of ``spoiling.SPOILT``."""
+    reorder: int = 0
     match: bytes = b""
-    """Only frames that hold this are dropped or doubled."""
+    """Only frames that hold this are dropped, doubled, spoilt or sent too late."""
     delay_ns: int = 0
     half_open: bool = False
+
+    @property
+    def pending(self) -> int:
+        """Frames that are still to be dropped, doubled, spoilt or sent too late."""
+        return self.drop + self.duplicate + self.spoil + self.reorder
+
+    def spoilt(self, payload: bytes) -> bytes:
+        """Return the frame as it is sent; one that cannot be spoilt is left for the next."""
+        if not self.spoil or self.match not in payload:
+            return payload
+        spoilt = SPOILT[self.spoil_how](payload)
+        self.spoil -= spoilt != payload
+        return spoilt
 
     def copies(self, payload: bytes) -> int:
         """Return how often this frame is sent."""
@@ -72,9 +91,22 @@ class Connection:
     path: str = ""
     _ready: list[bytes] = field(default_factory=list)
     _delayed: deque[tuple[int, bytes]] = field(default_factory=deque)
+    _held: tuple[bytes, bytes] | None = None
+    """A frame that goes out after the next one which holds the same text, and that text."""
 
     def market(self, payload: bytes, now_ns: int) -> None:
         """Queue a frame of market data; faults apply."""
+        if self._held is None and self.faults.reorder and self.faults.match in payload:
+            self._held = payload, self.faults.match
+            return
+        self._send(self.faults.spoilt(payload), now_ns)
+        if self._held is not None and self._held[1] in payload:
+            held, _ = self._held
+            self._held = None
+            self.faults.reorder -= min(self.faults.reorder, 1)
+            self._send(held, now_ns)
+
+    def _send(self, payload: bytes, now_ns: int) -> None:
         copies = self.faults.copies(payload)
         self.sent.frames += copies
         if not copies:

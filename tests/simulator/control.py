@@ -4,7 +4,8 @@ path                         answer
 POST /sim/fault              ``{"ok":true}``; the kinds are below
 POST /sim/start              lets a recording begin now
 GET  /sim/symbols            the symbols of both venues
-GET  /sim/connections        every websocket with its streams and counts
+GET  /sim/connections        every websocket with its streams, counts, and how many faults are to come
+GET  /sim/rest               per venue how many REST faults are to come
 GET  /sim/truth/range        first and last ids and times (``symbol=`` or all)
 GET  /sim/truth/book         ``symbol=`` and ``time_ns=`` or ``update_id=``
 GET  /sim/truth/trades       ``symbol=``, ``from_id=``, ``to_id=``
@@ -13,18 +14,22 @@ fault kind        fields (defaults)
 drop_frames       n (1), symbol (a text that the frame holds, as ``btcusdt@trade``; "": any),
                   connection (0: all)
 duplicate         the same
+spoil             the same and text, a key of ``spoiling.SPOILT``
+reorder           the same: each is sent after the next one that holds *symbol*
 delay_ms          ms; 0 ends it
 close             cuts the connections; with ``code`` closes them in order
 half_open         nothing is sent or answered any more
 garbage           text or base64; raw (false: in a text frame; true: as bytes on the connection)
-stale_snapshot    ms (1500), n (1)
+stale_snapshot    ms (1500), n (1): as the book was so long ago
+late_snapshot     ms (1500), n (1): so long on its way
 wrong_snapshot    n (1): a bid in it that nobody made
 status            code, n (1), retry_after (none), body (""), path ("": any)
 shutdown_notice   Binance serverShutdown; Coinbase error and close
 halt, resume      symbol
-clear             ends drop, duplicate, delay, status, stale, wrong
+clear             ends all of them but half_open and halt
 """
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -87,6 +92,7 @@ class ControlPlane:
             web.post("/sim/start", self._start),
             web.get("/sim/symbols", self._symbols),
             web.get("/sim/connections", self._connections),
+            web.get("/sim/rest", self._rest),
             web.get("/sim/truth/{what:book|trades|range}", self._truth),
         ]
 
@@ -107,11 +113,15 @@ class ControlPlane:
                     "sent": one.sent,
                     "buffered": one.buffered,
                     "half_open": one.faults.half_open,
+                    "pending": one.faults.pending,
                 }
                 for server in self._servers.values()
                 for one in server.hub.connections.values()
             ]
         )
+
+    async def _rest(self, _: web.Request) -> web.Response:
+        return reply_json({venue: server.rest_faults.pending for venue, server in self._servers.items()})
 
     async def _start(self, _: web.Request) -> web.Response:
         for server in self._servers.values():
@@ -158,6 +168,10 @@ class ControlPlane:
         return reply_json({"ok": True, "connections": [one.number for one in chosen]})
 
 
+_BOOKS = ("/depth", "/book")
+"""How the paths of the REST books end."""
+
+
 def rest_faults(server: Server) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Return the middleware that gives ordered replies instead of true ones."""
 
@@ -174,9 +188,12 @@ def rest_faults(server: Server) -> Callable[..., Awaitable[web.StreamResponse]]:
                 status=canned.status, text=canned.body, headers=headers, content_type="application/json"
             )
         try:
-            return await handler(request)
+            made = await handler(request)
         except web.HTTPNotFound:
             return server.not_found()
+        if request.path.endswith(_BOOKS):
+            await asyncio.sleep(server.rest_faults.take_late_ms() / 1000)
+        return made
 
     return answer
 
@@ -187,6 +204,15 @@ async def _drop(one: Connection, fault: Fault) -> None:
 
 async def _duplicate(one: Connection, fault: Fault) -> None:
     one.faults.duplicate, one.faults.match = fault.n, fault.symbol.encode()
+
+
+async def _spoil(one: Connection, fault: Fault) -> None:
+    one.faults.spoil, one.faults.match = fault.n, fault.symbol.encode()
+    one.faults.spoil_how = fault.text or "nan"
+
+
+async def _reorder(one: Connection, fault: Fault) -> None:
+    one.faults.reorder, one.faults.match = fault.n, fault.symbol.encode()
 
 
 async def _delay(one: Connection, fault: Fault) -> None:
@@ -211,6 +237,10 @@ async def _garbage(one: Connection, fault: Fault) -> None:
 
 def _stale(server: Server, fault: Fault) -> None:
     server.rest_faults.order_stale(fault.ms, fault.n)
+
+
+def _late(server: Server, fault: Fault) -> None:
+    server.rest_faults.order_late(fault.ms, fault.n)
 
 
 def _wrong(server: Server, fault: Fault) -> None:
@@ -238,6 +268,8 @@ def _clear(server: Server, fault: Fault) -> None:
 _ON_CONNECTION: dict[str, Callable[[Connection, Fault], Awaitable[None]]] = {
     "drop_frames": _drop,
     "duplicate": _duplicate,
+    "spoil": _spoil,
+    "reorder": _reorder,
     "delay_ms": _delay,
     "close": _close,
     "half_open": _half_open,
@@ -246,6 +278,7 @@ _ON_CONNECTION: dict[str, Callable[[Connection, Fault], Awaitable[None]]] = {
 
 _ON_SERVER: dict[str, Callable[[Server, Fault], None]] = {
     "stale_snapshot": _stale,
+    "late_snapshot": _late,
     "wrong_snapshot": _wrong,
     "status": _status,
     "shutdown_notice": _shutdown,

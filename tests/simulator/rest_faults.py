@@ -27,7 +27,13 @@ class RestFaults:
         self._canned: deque[Canned] = deque()
         self._always_stale_ms = stale_ms
         self._stale: deque[int] = deque()
+        self._late: deque[int] = deque()
         self._wrong = 0
+
+    @property
+    def pending(self) -> int:
+        """Replies and books that were ordered and not asked for yet."""
+        return len(self._canned) + len(self._stale) + len(self._late) + self._wrong
 
     def order(self, canned: Canned, count: int) -> None:
         """Answer the next *count* requests with *canned*."""
@@ -36,6 +42,10 @@ class RestFaults:
     def order_stale(self, ms: int, count: int) -> None:
         """Give the next *count* books as they were *ms* ago."""
         self._stale.extend([ms] * count)
+
+    def order_late(self, ms: int, count: int) -> None:
+        """Send the next *count* books *ms* after they were made."""
+        self._late.extend([ms] * count)
 
     def order_wrong(self, count: int) -> None:
         """Give the next *count* books with a bid that nobody made."""
@@ -55,6 +65,7 @@ class RestFaults:
         """Answer truly again."""
         self._canned.clear()
         self._stale.clear()
+        self._late.clear()
         self._wrong = 0
 
     def take(self, path: str) -> Canned | None:
@@ -68,3 +79,7 @@ class RestFaults:
     def take_stale_ms(self) -> int:
         """Return how old the next book shall be."""
         return self._stale.popleft() if self._stale else self._always_stale_ms
+
+    def take_late_ms(self) -> int:
+        """Return how long the next book shall be on its way."""
+        return self._late.popleft() if self._late else 0

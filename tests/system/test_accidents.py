@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.accidents import INGESTERS, STAGES, Accident, drawn
-from tests.chaos.life import holes, is_what_the_journals_say, live, logger_of
+from tests.chaos.life import holes, is_what_the_journals_say, is_what_the_market_was, live, logger_of
+from tests.chaos.schedule import schedule
+from tests.chaos.tally import Tally
 from tests.simulator.process import Simulator, running
 from tests.system.running import KEY
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 CALM = Accident("calm")
+WIRE_SEED = 24
+"""Its schedule has most of what can happen to frames."""
 
 
 @pytest.fixture
@@ -48,5 +52,18 @@ def test_with_two_lines_an_ingester_may_die_or_stand_still(tmp_path: Path, simul
         live(logger, simulator, [*accidents, Accident("restart", ("ingest",)), CALM])
         assert holes(logger) == []
         is_what_the_journals_say(logger)
+    finally:
+        logger.kill()
+
+
+def test_faults_of_the_wire_cost_only_what_no_line_received(tmp_path: Path, simulator: Simulator) -> None:
+    """`make chaos` in small: spoilt, reordered, doubled and dropped frames, and ingesters that are killed."""
+    logger, tally = logger_of(tmp_path, simulator), Tally()
+    try:
+        happened = live(logger, simulator, schedule(WIRE_SEED, 6, lines=1))
+        tally.happened(1, happened)
+        is_what_the_market_was(logger, simulator, happened, WIRE_SEED, 20, tally)
+        assert tally.clean, tally.bad()
+        assert tally.rows, tally.table()
     finally:
         logger.kill()
