@@ -35,6 +35,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--binance-port", type=int, default=0, help="0 picks one")
     add("--coinbase-port", type=int, default=0, help="0 picks one")
     add("--seed", type=int, default=1)
+    add("--open-since", type=float, default=0.0, metavar="UNIX_S", help="ids go on from then; 0: begin now")
     add("--rate", type=float, default=50.0, help="market events a second and symbol")
     add("--symbols-binance", default="BTCUSDT,ETHUSDT")
     add("--products", default="BTC-USD,ETH-USD")
@@ -82,7 +83,8 @@ def sources(options: argparse.Namespace) -> tuple[BinanceSource, CoinbaseSource]
         raise ValueError(f"no captures of {', '.join(sorted(strange))}: only of binance and coinbase")
     symbols = [symbol for symbol in options.symbols_binance.upper().split(",") if symbol]
     products = [product for product in options.products.upper().split(",") if product]
-    flow = {"rate": options.rate, "start_ns": start_ns}
+    open_for_s = int(start_ns / 10**9 - options.open_since) if options.open_since else 0
+    flow = {"rate": options.rate, "start_ns": start_ns, "open_for_s": open_for_s}
     binance: BinanceSource
     if captures["binance"]:
         binance = BinanceReplay(read(captures["binance"]), options.speed)

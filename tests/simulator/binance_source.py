@@ -9,6 +9,7 @@ Keys with ``!us`` at their end give the same with times in microseconds.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -47,12 +48,26 @@ class SyntheticBinance:
     greedy = False
 
     def __init__(
-        self, symbols: Sequence[str], seed: int, *, levels: Sequence[int], rate: float, start_ns: int
+        self,
+        symbols: Sequence[str],
+        seed: int,
+        *,
+        levels: Sequence[int],
+        rate: float,
+        start_ns: int,
+        open_for_s: int = 0,
     ):
         self.symbols = symbols
         self._symbols = {
             symbol: _Symbol(
-                Market(binance(symbol), seed, levels=count, rate=rate, start_ns=start_ns, all_count=False),
+                Market(
+                    replace(binance(symbol), open_for_s=open_for_s),
+                    seed,
+                    levels=count,
+                    rate=rate,
+                    start_ns=start_ns,
+                    all_count=False,
+                ),
                 start_ns,
             )
             for symbol, count in zip(symbols, levels, strict=True)

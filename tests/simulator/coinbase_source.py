@@ -9,6 +9,7 @@ heartbeat     each second
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -39,12 +40,26 @@ class SyntheticCoinbase:
     greedy = False
 
     def __init__(
-        self, products: Sequence[str], seed: int, *, levels: Sequence[int], rate: float, start_ns: int
+        self,
+        products: Sequence[str],
+        seed: int,
+        *,
+        levels: Sequence[int],
+        rate: float,
+        start_ns: int,
+        open_for_s: int = 0,
     ):
         self.symbols = products
         self._products = {
             product: _Product(
-                Market(coinbase(product), seed, levels=count, rate=rate, start_ns=start_ns, all_count=True),
+                Market(
+                    replace(coinbase(product), open_for_s=open_for_s),
+                    seed,
+                    levels=count,
+                    rate=rate,
+                    start_ns=start_ns,
+                    all_count=True,
+                ),
                 start_ns,
             )
             for product, count in zip(products, levels, strict=True)

@@ -24,16 +24,18 @@ class Instrument:
     start_price: int
     lots_log10: float
     """Sizes reach 10 to this power of lots."""
+    open_for_s: int = 0
+    """Seconds that the market has been open already: its ids have gone on as fast as any market's here."""
 
     @property
     def first_number(self) -> int:
         """Update id or sequence before the first event: large, as the exchanges' are."""
-        return 60_000_000_000 + self.hash * 16
+        return 60_000_000_000 + self.hash * 16 + self.open_for_s * 1000
 
     @property
     def first_trade(self) -> int:
         """Id of the first trade."""
-        return 1_000_000_000 + self.hash
+        return 1_000_000_000 + self.hash + self.open_for_s * 100
 
     @property
     def hash(self) -> int:
