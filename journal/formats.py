@@ -8,7 +8,7 @@ bytes                                          means
 ``OBG1``, right with a header of 24 bytes      groups from before they had a clock (the number was not raised)
 anything else                                  this version, or damage, which is the reader's matter
 
-Where the checksum is right in our own layout, the magic number is what is damaged: no bit alone stops a start.
+A checksum that is right in our own layout means a damaged magic number: no bit alone stops a start.
 """
 
 import struct
