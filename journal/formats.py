@@ -7,6 +7,8 @@ bytes                                          means
 ``OBG`` and another character, first group     groups of another version
 ``OBG1``, right with a header of 24 bytes      groups from before they had a clock (the number was not raised)
 anything else                                  this version, or damage, which is the reader's matter
+
+A checksum that is right in our own layout means a damaged magic number: no bit alone stops a start.
 """
 
 import struct
@@ -14,8 +16,8 @@ from pathlib import Path
 
 import google_crc32c
 
-from journal.group import MAGIC, MAX_GROUP_BYTES
-from journal.segment import SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, segments_in
+from journal.group import HEADER_BYTES, MAGIC, MAX_GROUP_BYTES, Corrupt
+from journal.segment import SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, segments_in, unpack_segment_header
 
 _CLOCKLESS_HEADER_BYTES = 24
 _CHECKED_FROM = 8
@@ -50,23 +52,39 @@ def format_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(SEGMENT_HEADER_BYTES + _HEAD.size)
             magic, group = head[:4], head[SEGMENT_HEADER_BYTES:]
-            if _is_other(magic, SEGMENT_MAGIC):
+            if _is_other(magic, SEGMENT_MAGIC) and not _is_our_header(head):
                 return f"the segment format {magic.decode('ascii', 'replace')}"
-            if _is_other(group[:4], MAGIC):
-                return f"the group format {group[:4].decode('ascii', 'replace')}"
-            if magic != SEGMENT_MAGIC or len(group) < _HEAD.size:
+            if len(group) < _HEAD.size:
                 return ""
-            _, crc, length = _HEAD.unpack(group)
-            if length > MAX_GROUP_BYTES:
-                return ""
-            file.seek(SEGMENT_HEADER_BYTES + _CHECKED_FROM)
-            checked = file.read(_CLOCKLESS_HEADER_BYTES - _CHECKED_FROM + length)
+            length = min(_HEAD.unpack(group)[2], MAX_GROUP_BYTES)
+            file.seek(SEGMENT_HEADER_BYTES)
+            data = file.read(HEADER_BYTES + length)
     except FileNotFoundError:
         return ""
-    is_clockless = len(checked) > length and google_crc32c.value(checked) == crc
+    if _is_right(data, HEADER_BYTES):
+        return ""
+    if _is_other(data[:4], MAGIC):
+        return f"the group format {data[:4].decode('ascii', 'replace')}"
+    is_clockless = data[:4] == MAGIC and _is_right(data, _CLOCKLESS_HEADER_BYTES)
     return "groups without a clock" if is_clockless else ""
 
 
 def _is_other(found: bytes, ours: bytes) -> bool:
     """Say whether *found* is the magic number of another version of what *ours* begins."""
     return len(found) == len(ours) and found[:-1] == ours[:-1] and found[-1:].isalnum() and found != ours
+
+
+def _is_our_header(head: bytes) -> bool:
+    """Say whether *head* is our segment's header but for its first bytes, which are then damaged."""
+    try:
+        unpack_segment_header(SEGMENT_MAGIC + head[len(SEGMENT_MAGIC) : SEGMENT_HEADER_BYTES])
+    except Corrupt:
+        return False
+    return True
+
+
+def _is_right(data: bytes, header_bytes: int) -> bool:
+    """Say whether a group with so long a header begins *data*, whatever its magic number."""
+    _, crc, length = _HEAD.unpack_from(data)
+    end = header_bytes + length
+    return len(data) >= end and bool(google_crc32c.value(data[_CHECKED_FROM:end]) == crc)

@@ -31,8 +31,8 @@ def clockless(group: bytes) -> bytes:
 
 
 OTHERS = {
-    "a later segment": b"OBJ2" + HEADER[4:] + GROUP,
-    "a later group": HEADER + b"OBG2" + GROUP[4:],
+    "a later segment": b"OBJ2" + HEADER[4:20] + b"later" + HEADER[25:] + GROUP,
+    "a later group": HEADER + b"OBG2" + GROUP[4:40] + b"later" + GROUP[45:],
     "a group without a clock": HEADER + clockless(GROUP) + clockless(GROUP),
 }
 
@@ -85,6 +85,8 @@ def test_another_version_s_journal_is_refused_and_stays_as_it_is(tmp_path: Path,
         flipped(HEADER, 100) + GROUP,
         HEADER + flipped(GROUP, 8 * HEADER_BYTES),
         HEADER + b"OBG\x00" + GROUP[4:],
+        HEADER + b"OBG3" + GROUP[4:],
+        b"OBJ3" + HEADER[4:] + GROUP,
         bytes(SEGMENT_HEADER_BYTES) + GROUP,
     ],
 )
