@@ -33,6 +33,9 @@ from wire.runs import Marks
 WISH_TICKS = 10
 """A security that waits this long asks for a snapshot itself: what the line fetched may have been stale."""
 
+BACK_TICKS = 10
+"""So long may connections that began with what is known already take to come to what is new."""
+
 BASE_TICKS = 900
 """After this long a snapshot without an update no longer holds back the marks: checkpoints hold it."""
 
@@ -55,6 +58,12 @@ class Joined:
         self._base_at: Marks = {}
         """Where the body of the snapshot lies that waits for its first update."""
         self._base_ticks = 0
+        self._back_ticks = 0
+
+    @property
+    def ids_went_back(self) -> bool:
+        """Say whether all that comes has lower ids than the book: the exchange has begun its ids anew."""
+        return self._back_ticks > BACK_TICKS
 
     @property
     def wishes_snapshot(self) -> bool:
@@ -196,7 +205,15 @@ class Joined:
         self.stop(self.book.tick() or self._compare())
         self.book.auditor.tick(record.recv_ns)
         self._waiting_ticks = self._waiting_ticks + 1 if self.sync.state is State.WAITING else 0
+        self._back_ticks = self._back_ticks + 1 if self._is_back else 0
         self._base_ticks += 1
+
+    @property
+    def _is_back(self) -> bool:
+        sync = self.sync
+        if not isinstance(sync, Sync) or sync.state is not State.LIVE:
+            return False
+        return sync.connections.all_behind(sync.last_id)
 
     def may_have_lost(self, record: Record) -> bool:
         """Say whether a frame that cannot be decoded held an update that nobody else will miss."""

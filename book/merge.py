@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from journal.group import Group
+from wire.names import venue_of_line
 
 
 class _Line:
@@ -113,3 +114,9 @@ class Merge:
     def _earliest(self, one: _Line) -> int:
         position, clock_ns = one.promise
         return max(one.clock_ns, clock_ns) if one.given >= position else one.clock_ns
+
+
+def merges_of(lines: Sequence[str]) -> dict[str, Merge]:
+    """Return the merge of each venue of *lines*."""
+    venues = dict.fromkeys(map(venue_of_line, lines))
+    return {venue: Merge([line for line in lines if venue_of_line(line) == venue]) for venue in venues}

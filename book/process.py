@@ -23,10 +23,10 @@ import zmq
 from book import live
 from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
-from book.merge import Merge
+from book.merge import Merge, merges_of
 from book.sending import Queues
 from book.setting import check_checkpoints, journal_folder
-from book.telling import Teller
+from book.telling import IDS_WENT_BACK, Teller
 from book.windows import Recipe
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
 from journal.group import Group
@@ -76,8 +76,6 @@ class BookService:
         self._queues = Queues()
         self._conditioners: dict[str, Socket] = {}
         self._follows: dict[str, Follow] = {}
-        self._merges: dict[str, Merge] = {}
-        """Of each venue."""
         self._lost: dict[str, deque[Skipped]] = {}
         """What the journal could not give: to be worked off before the group that follows it."""
         self._prefixes: dict[int, set[bytes]] = {}
@@ -85,8 +83,7 @@ class BookService:
         """Of each security and line the position up to which the tap was told."""
         self._teller = Teller()
         lines = settings.lines()
-        for venue in dict.fromkeys(map(venue_of_line, lines)):
-            self._merges[venue] = Merge([line for line in lines if venue_of_line(line) == venue])
+        self._merges = merges_of(lines)
         for line in lines:
             folder = journal_folder(settings, line)
             self._lost[line] = deque()
@@ -290,6 +287,7 @@ class BookService:
 
     def _each_second(self) -> None:
         self._teller.unusable(self._maintainer.securities)
+        self._teller.errors(self._maintainer.securities)
         behind_venues = set(filter(self._is_behind, self._merges))
         wishes: dict[int, list[str]] = {}
         trades: dict[int, list[tuple[str, int, int]]] = {}
@@ -357,6 +355,7 @@ class BookService:
             feed = security.book
             securities[name] = {
                 "state": "catching_up" if behind and state == "live" else state,
+                "reason": IDS_WENT_BACK if state == "error" else "",
                 "feed": security.feed,
                 "update_id": feed.last_id if security.traits.has_ids else None,
                 "time_ns": feed.time_ns or None,

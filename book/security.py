@@ -246,6 +246,8 @@ class Security:
         """Return the state as ``obl status`` names it."""
         if self.state == "removed":
             return "removed"
+        if self._joined.ids_went_back:
+            return "error"
         if self.status == "halted":
             return "halted"
         if self.book.in_chain and self.sync.state is State.LIVE:

@@ -64,6 +64,11 @@ class Connections:
         self._expected.discard(line)
         self._epochs[line] = epoch
 
+    def all_behind(self, last_id: int) -> bool:
+        """Say whether there are open connections, and none has brought an id as late as *last_id*."""
+        reached = [each for connections in self._reached.values() for each in connections.values()]
+        return bool(reached) and max(reached) < last_id
+
     def all_past(self, last_id: int) -> bool:
         """Say whether every open connection has brought an id later than *last_id*, and none is expected."""
         return not self._expected and all(

@@ -6,12 +6,18 @@ from book.security import Security
 from wire.log import log
 from wire.runs import Audit, Hole, RunMessage
 
+IDS_WENT_BACK = (
+    "the exchange has begun its ids anew, below those that are stored: nothing of it can be stored beside "
+    "them; record it into another MONGODB_DATABASE with another DATA_DIR"
+)
+
 
 class Teller:
     """Says each fact once; frames that cannot be stored are counted and said once a second."""
 
     def __init__(self) -> None:
         self._unusable: dict[str, int] = {}
+        self._in_error: set[str] = set()
 
     def holes(self, messages: Iterable[RunMessage]) -> None:
         """Say the rows of the gap ledger among *messages*, and the audits that found a difference."""
@@ -34,6 +40,13 @@ class Teller:
                     message.levels,
                     message.levels - message.equal,
                 )
+
+    def errors(self, securities: Mapping[str, Security]) -> None:
+        """Say of which securities nothing can be stored any more, and why."""
+        found = {name for name, security in securities.items() if security.shown_state == "error"}
+        for name in sorted(found - self._in_error):
+            log.error('event=ids_went_back security=%s reason="%s"', name, IDS_WENT_BACK)
+        self._in_error = found
 
     def unusable(self, securities: Mapping[str, Security]) -> None:
         """Say of which securities frames came that hold no number or message that can be true."""

@@ -7,6 +7,7 @@ import msgspec
 from book.maintainer import Maintainer, Saved
 from book.windows import Recipe
 from journal.group import Kind
+from journal.payload import Connection, pack
 from tests.journaled import Journal, unpacked
 from tests.unit.book.play import (
     NAME,
@@ -166,3 +167,14 @@ def test_a_feed_without_ids_ends_its_chain_where_records_are_lost() -> None:
     assert row.read == {"coinbase/a": last.first}
     assert made.securities[name].shown_state == "gap"
     assert made.lost("coinbase/a", last.first) == []
+
+
+def test_ids_that_begin_anew_are_an_error_and_not_called_well() -> None:
+    story = Story().begin().snapshot(0, 10).update(0.1, 11)
+    closed = pack(Connection("closed", "reset by peer"))
+    story.journal.other(Kind.CONNECTION, story.at(1), payload=closed, connection=1)
+    for second in range(2, 20):
+        story.update(second, 1 + second // 3, connection=2)
+    assert play(story.groups)[0].securities[NAME].shown_state == "error"
+    story.update(21, 12, connection=2).quiet_until(23)
+    assert play(story.groups)[0].securities[NAME].shown_state == "live"
