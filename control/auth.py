@@ -49,7 +49,13 @@ def derive(key: str) -> Keys:
     def work(side: str) -> None:
         salt = f"order-book-logger/{side}".encode()
         secret = hashlib.scrypt(
-            key.encode(), salt=salt, n=_N, r=_R, p=_P, maxmem=_SCRYPT_BYTES, dklen=_SECRET_BYTES
+            key.encode(errors="surrogateescape"),
+            salt=salt,
+            n=_N,
+            r=_R,
+            p=_P,
+            maxmem=_SCRYPT_BYTES,
+            dklen=_SECRET_BYTES,
         )
         text = z85.encode(secret)
         pairs[side] = KeyPair(zmq.curve_public(text), text)

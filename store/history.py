@@ -45,7 +45,7 @@ from store.documents import NS_PER_S, READING, date_ns
 from store.embedded import running
 from store.fold import Fold, fold_of
 from store.pieces import Piece, pieces_of
-from store.times import moment
+from store.times import BadTime, moment
 from store.unreadable import Damaged, InHole, NotStored, UnknownSecurity, Unreadable
 from store.walk import Join, end_after, hole, link
 from store.writer import FORMAT_COLLECTION, FORMAT_ID, VERSION
@@ -329,5 +329,7 @@ class Archive:
         return [name]
 
     def _range(self, start: Moment, end: Moment) -> tuple[int, int]:
-        low, high = moment(start), moment(end)
-        return LAST_NS if low is None else low, LAST_NS if high is None else high
+        low, high = (LAST_NS if each is None else each for each in (moment(start), moment(end)))
+        if low > high:
+            raise BadTime(f"the range ends before it begins: {start} to {end}")
+        return low, high

@@ -28,8 +28,9 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    @app.callback()
+    @app.callback(invoke_without_command=True)
     def root(
+        context: typer.Context,
         version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version."),
     ) -> None:
         if version:
@@ -37,6 +38,8 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
 
             sys.stdout.write(version_of("order-book-logger") + "\n")
             raise Exit(0)
+        if context.invoked_subcommand is None:
+            context.fail("Missing command.")
 
     live.register(app)
     if not argv or argv[0] not in live.NAMES:
@@ -62,6 +65,7 @@ def run(argv: Sequence[str]) -> int:
     from wire.settings import BadSetting
 
     try:
+        "\0".join(argv).encode()
         code = build_app(argv)(list(argv) or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except (BadAnswer, CannotRun) as error:
@@ -74,6 +78,8 @@ def run(argv: Sequence[str]) -> int:
         # whoever read us has seen enough; nothing more may be flushed into the closed pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except UnicodeEncodeError:
+        return _ended("an argument holds bytes that are no text", _UNRUN)
     except OSError as error:
         return _ended(f"cannot write: {error.strerror or error}", _UNRUN)
     except typer.TyperException as error:

@@ -240,6 +240,8 @@ def _key(settings: Any) -> str:
         reason = "it is made at the logger's first start (make run)"
     except OSError as error:
         reason = str(error.strerror)
+    except UnicodeDecodeError:
+        reason = "it holds bytes that are no text"
     raise CannotRun(f"no key in {path}: {reason}; DATA_DIR says where it is, MANAGER_AUTHKEY replaces it")
 
 

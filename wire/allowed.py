@@ -44,7 +44,10 @@ def _number(text: Any) -> Any:
 
 
 def _full_path(path: Path) -> Path:
-    return path.expanduser().absolute()
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(f"a folder, {path.parts[0]} of which exists") from error
 
 
 def _securities(text: Any) -> Any:

@@ -46,7 +46,7 @@ def parse_security(text: str) -> str:
     if not separator:
         venue = _DEFAULT_VENUE
     venue, symbol = venue.lower(), symbol.upper()
-    if not symbol or not venue.isidentifier() or any(c in "|/:$." or c.isspace() for c in symbol):
+    if not symbol or not venue.isidentifier() or any(c in "|/:$. " or not c.isprintable() for c in symbol):
         raise BadSecurity(f"{text!r} is not a security: write venue:SYMBOL, as binance:BTCUSDT")
     return f"{venue}:{symbol}"
 

@@ -40,3 +40,5 @@ def made_once(path: Path, size_bytes: int) -> str:
         return path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise CannotKeep(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CannotKeep(f"{path}: holds bytes that are no text; put the right text back") from error
