@@ -8,7 +8,7 @@ DEMO_BINANCE_PORT ?= 18743
 DEMO_COINBASE_PORT ?= 18744
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint check bench chaos database service wheel image lock
+.PHONY: help install run demo test tests lint check bench chaos database service wheel image lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ demo: $(STAMP)  ## the same against simulated exchanges, into ./data/demo: no in
 	DEMO_BINANCE_PORT=$(DEMO_BINANCE_PORT) DEMO_COINBASE_PORT=$(DEMO_COINBASE_PORT) \
 	exec $(BIN)/obl-run --conf tests/simulator/demo.conf
 
-test: $(STAMP)  ## run the tests
+test: $(STAMP)  ## run the tests, but for the minutes of accidents that check adds
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not faults"
+
+tests: $(STAMP)  ## run all tests
 	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: $(STAMP)  ## style, types and who imports whom
@@ -43,7 +46,7 @@ lint: $(STAMP)  ## style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test  ## lint and tests: what CI runs
+check: lint tests  ## lint and all tests: what CI runs
 
 bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines)
 	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))

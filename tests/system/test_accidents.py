@@ -12,7 +12,7 @@ from tests.chaos.tally import Tally
 from tests.simulator.process import Simulator, running
 from tests.system.running import KEY
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(400)]
 
 CALM = Accident("calm")
 WIRE_SEED = 24

@@ -18,7 +18,7 @@ from wire.names import bucket_of
 
 __all__ = ["mongo_server"]
 
-pytestmark = [pytest.mark.mongo, pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.mongo, pytest.mark.system, pytest.mark.timeout(180)]
 
 MIB = 1 << 20
 

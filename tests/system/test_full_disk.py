@@ -12,7 +12,7 @@ from tests.simulator.process import Simulator, running
 from tests.small_disk import MB, fill, small_disk
 from tests.system.running import KEY, Logger, exchanges
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(300)]
 
 BINANCE, COINBASE = "binance:BTCUSDT", "coinbase:BTC-USD"
 DISK_BYTES, RESERVE = 400 * MB, 250 * MB

@@ -10,7 +10,7 @@ import pytest
 from tests.simulator.process import Simulator, running
 from tests.system.running import KEY, Logger, exchanges
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(300)]
 
 BINANCE, COINBASE = "binance:BTCUSDT", "coinbase:BTC-USD"
 DROPPED = {BINANCE: ("btcusdt@trade", 7), COINBASE: ('"type":"match"', 3)}

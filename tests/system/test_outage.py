@@ -20,7 +20,7 @@ from tests.simulator.process import Simulator, running
 from tests.system.running import KEY, Logger, exchanges
 from venue.numbers import text
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(300)]
 
 FRAMES_A_SECOND = 300
 """Of 46 level changes each: in 2021 three symbols sent 29 depth updates with 309 changes a second."""

@@ -43,7 +43,7 @@ from wire.names import BUCKETS, EVERY_SECURITY
 from wire.runs import Marks
 from wire.settings import load_settings
 
-pytestmark = pytest.mark.mongo
+pytestmark = [pytest.mark.faults, pytest.mark.mongo]
 
 __all__ = ["mongo", "mongo_server"]
 

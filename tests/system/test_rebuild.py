@@ -15,7 +15,7 @@ from tests.system.running import KEY, Logger, exchanges
 from tests.system.test_end_to_end import is_stored_until_now
 from wire.settings import load_settings
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(300)]
 
 SECURITIES = ("binance:BTCUSDT", "binance:ETHUSDT", "coinbase:BTC-USD")
 RECORDED, ANEW = "recorded", "anew"

@@ -11,7 +11,7 @@ import pytest
 from tests.simulator.process import Simulator, running
 from tests.system.running import KEY, Logger, exchanges
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(240)]
 
 SECURITY = "binance:BTCUSDT"
 

@@ -16,7 +16,7 @@ from tests.simulator.process import Simulator, running
 from tests.small_disk import MB, fill, small_disk
 from tests.system.ingest.line import Line, wanted
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.faults, pytest.mark.system]
 
 BTC, ETH = "binance:BTCUSDT", "binance:ETHUSDT"
 DISK_BYTES = 24 * MB
