@@ -59,11 +59,6 @@ class Merge:
         return [name for name, one in self._lines.items() if not one.groups]
 
     @property
-    def waiting(self) -> bool:
-        """Whether groups wait here."""
-        return any(one.groups for one in self._lines.values())
-
-    @property
     def oldest_ns(self) -> int | None:
         """Clock of the oldest group that waits here; None: none does."""
         return min((one.groups[0].clock_ns for one in self._lines.values() if one.groups), default=None)

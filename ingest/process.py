@@ -61,7 +61,7 @@ class Ingester:
         self._line = line
         self._venue = VENUES[venue_of_line(line)]
         self._urls = addresses(settings, self._venue)
-        self._folder = settings.data_dir / "journal" / line.replace("/", "-")
+        self._folder = settings.journal_folder(line)
         self._keep_ns = settings.journal_keep_seconds * NS_PER_SECOND
         self._archive_dir = settings.journal_archive_dir
         subscription = subscription_of(settings, self._venue, line)
@@ -79,7 +79,7 @@ class Ingester:
             loop.socket(zmq.PUB, bind=endpoints.frames(line)),
             linger_ms=settings.publish_linger_ms,
             sync_ms=settings.journal_sync_ms,
-            has_twin=[venue_of_line(each) for each in settings.lines()].count(venue_of_line(line)) > 1,
+            has_twin=settings.lines_of_venue(self._venue.NAME) > 1,
             on_refused=self._disk_refused,
         )
         self._rest = Rest(self._urls[1], self._venue, self._feed, self._fetched, self._crash)

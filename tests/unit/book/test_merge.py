@@ -37,7 +37,7 @@ def test_the_earlier_clock_goes_first_and_of_equal_ones_the_first_line() -> None
     assert merge.take() == []
     merge.put(A, of(A, 6, 8), away=False)
     assert told(merge.take()) == [("b", 5), ("a", 6), ("b", 6), ("a", 8)]
-    assert (merge.hungry, merge.waiting) == ([A], True)
+    assert (merge.hungry, merge.oldest_ns) == ([A], 9)
 
 
 def test_a_line_that_promised_a_clock_is_not_waited_for_before_it() -> None:
@@ -90,7 +90,7 @@ def merged(
         if promises and waiting[line]:
             merge.promise(line, waiting[line][0].first, waiting[line][0].clock_ns)
         order += merge.take()
-    while any(waiting.values()) or merge.waiting:
+    while any(waiting.values()) or merge.oldest_ns is not None:
         for line in merge.hungry:
             some, waiting[line] = waiting[line][:1], waiting[line][1:]
             merge.put(line, some, away=not some)
