@@ -7,6 +7,8 @@
 FROM python:3.11.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
+# for the hot loops
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 # the locked packages first: they change more seldom than the code
 COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /opt/obl && /opt/obl/bin/pip install --require-hashes -r requirements.lock

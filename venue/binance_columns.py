@@ -10,7 +10,8 @@ decimals     each digit made 0, every dot stands between a digit and the same nu
 64 bits      the same, no text has more digits than any 64-bit number
 zero prices  the integers
 
-What is not exactly so, though it be right, is left to ``decode``, frame by frame.
+What is not exactly so, though it be right, is left to ``decode``, frame by frame.  Where the project was
+compiled, ``venue.binance_loops`` reads frames first: a third of the time, and the same answers.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,13 @@ from venue.checks import GARBAGE
 from venue.columns import Columns, DepthColumns, TradeColumns
 from venue.numbers import Int64s, uniform
 from venue.times import LAST_MS, NS_PER_MS
+
+try:
+    from venue.binance_loops import parse
+except ImportError:
+    COMPILED = False
+else:
+    COMPILED = True
 
 LARGEST_ID = 2**63 - 1
 
@@ -94,6 +102,26 @@ _trade_fields = attrgetter("t", "T", "p", "q", "m")
 
 def columns(frames: Sequence[bytes], feed: str) -> Columns | None:  # noqa: ARG001 - the same for all venues
     """Return what *frames* say; None unless all are depth updates and trades as the venue writes them."""
+    return (compiled(frames) if COMPILED else None) or plain(frames)
+
+
+def compiled(frames: Sequence[bytes]) -> Columns | None:
+    """Return what *frames* say; None also where ``plain`` may know better."""
+    found = parse(frames, LAST_MS)
+    if found is None:
+        return None
+    depths, trades = found
+    counts, prices, sizes = (np.frombuffer(column, np.int64) for column in depths.columns)
+    times_ns = [ms * NS_PER_MS for ms in depths.times_ms]
+    depth = DepthColumns(depths.first_ids, depths.last_ids, times_ns, counts, depths.decimals, prices, sizes)
+    prices, sizes = (np.frombuffer(column, np.int64) for column in trades.columns)
+    times_ns = [ms * NS_PER_MS for ms in trades.times_ms]
+    trade = TradeColumns(trades.ids, times_ns, bytes(trades.sides), trades.decimals, prices, sizes)
+    return Columns(depths.at, depth, trades.at, trade)
+
+
+def plain(frames: Sequence[bytes]) -> Columns | None:
+    """Return what *frames* say, by what every machine has."""
     depths, trades, others = [], [], 0
     for n, frame in enumerate(frames):
         if frame.find(b'"depthUpdate"', 0, KIND_WITHIN) >= 0:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import captures
-from venue import binance, coinbase
+from venue import binance, binance_columns, coinbase
 from venue.api import DepthUpdate, Trade, UnknownFrame
 from venue.columns import Columns
 from venue.numbers import BadNumber, exact
@@ -111,6 +111,37 @@ STRANGE = [
     b'{"result":null,"id":1}',
     b"\xff",
 ]
+
+
+needs_compiler = pytest.mark.skipif(
+    not binance_columns.COMPILED, reason="the loops are not compiled here: make install says why"
+)
+
+
+@needs_compiler
+@given(frames)
+def test_the_compiled_loop_reads_what_mostly_comes(said: list[bytes]) -> None:
+    found, plain = binance_columns.compiled(said), binance_columns.plain(said)
+    assert plain is not None
+    assert found is not None or max(plain.trade.ids) >= 10**18
+    assert found is None or agrees(found, said)
+
+
+@needs_compiler
+@given(frames, st.data())
+def test_the_compiled_loop_never_says_what_the_plain_one_does_not(
+    said: list[bytes], data: st.DataObject
+) -> None:
+    spoilt = [bytearray(frame) for frame in [*USUAL, *said]]
+    for _ in range(data.draw(st.integers(1, 3))):
+        frame = data.draw(st.sampled_from(spoilt))
+        place = data.draw(st.integers(0, len(frame) - 1))
+        frame[place : place + data.draw(st.integers(0, 2))] = data.draw(
+            st.sampled_from([b"", b"0", b"9", b".", b'"', b"[", b"]", b",", b"\\", b" ", b"-", b"\xff"])
+        )
+    once = [bytes(frame) for frame in spoilt]
+    found, plain = binance_columns.compiled(once), binance_columns.plain(once)
+    assert found is None or (plain is not None and agrees(found, once) and agrees(plain, once))
 
 
 @pytest.mark.parametrize("strange", STRANGE)
