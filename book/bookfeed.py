@@ -186,8 +186,8 @@ class BookFeed:
             return
         self.raise_scales(scales)
         self.recording.close_entry(self.book.hash)
-        owners = np.zeros(len(beyond.keys), dtype=np.int64)
-        self.book.levels.apply(Rows(beyond.keys, beyond.sizes, owners, 1), may_cross=True)
+        rows = Rows(beyond.keys, beyond.sizes, np.array((0, len(beyond.keys))))
+        self.book.levels.apply(rows, may_cross=True)
         self.book.levels.certified = beyond.certified
         self._image_wanted = True
 

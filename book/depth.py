@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from book.compiled_table import COMPILED, new_table, scaled_rows
 from book.levels import Levels
 from book.outlet import Outlet
 from book.run import Run
@@ -36,13 +37,8 @@ class Batch(NamedTuple):
     received_ns: Sequence[int]
     counts: Column
     """Levels of each side: the bids of the first update, its asks, the bids of the second, ..."""
-    starts: Column
-    """Where the levels of each update begin, and where those of the last one end."""
-    owners: Column
-    """Which update each level is of."""
-    keys: Column
-    """The price; minus the price of a bid."""
-    sizes: Column
+    rows: Rows
+    """Their levels."""
 
 
 class Unclear(Exception):
@@ -65,7 +61,7 @@ class Depth:
     MODES = ("changes",)
 
     def __init__(self) -> None:
-        self.levels = Table()
+        self.levels = new_table()
         self.may_cross = False
         self.absent_deletes = 0
         """Removals of levels that were not there: normal (protocols.md 1.6)."""
@@ -93,7 +89,7 @@ class Depth:
         rows = [*snapshot.bids, *snapshot.asks]
         texts = [price for price, _ in rows], [size for _, size in rows]
         (prices, sizes), scales = until_exact(self.scales, lambda at: exact(*texts, at))
-        levels = Table()
+        levels = new_table()
         pairs, bids = list(zip(prices.tolist(), sizes.tolist(), strict=True)), len(snapshot.bids)
         levels.replace(pairs[:bids], pairs[bids:], scales, snapshot.limit)
         if levels.crossed() and not self.may_cross:
@@ -122,11 +118,15 @@ class Depth:
     def prepare_run(self, run: Run) -> Batch | None:
         """Return *run* at the book's scales; None where its updates have to be looked at one by one."""
         columns = run.columns
+        moments = columns.last_ids, columns.times_ns, run.received_ns
+        if COMPILED:
+            rows = scaled_rows(columns, self.scales)
+            if rows is not None:
+                return Batch(*moments, columns.counts, rows)
         prices = numbers.at_scale(columns.prices, columns.decimals, self.scales.price)
         sizes = numbers.at_scale(columns.sizes, columns.decimals, self.scales.size)
         if prices is None or sizes is None:
             return None
-        moments = columns.last_ids, columns.times_ns, run.received_ns
         batch = _batch(*moments, counts=columns.counts, prices=prices, sizes=sizes)
         return batch if _distinct(batch) else None
 
@@ -135,8 +135,7 @@ class Depth:
 
         It stops before an update that makes the book cross: that one is not applied.
         """
-        low, high = int(batch.starts[begin]), int(batch.starts[end])
-        rows = Rows(batch.keys[low:high], batch.sizes[low:high], batch.owners[low:high] - begin, end - begin)
+        rows = batch.rows.first(end).after(begin)
         count, olds = self.levels.apply(rows, may_cross=self.may_cross)
         if not count:
             return begin
@@ -259,7 +258,7 @@ def load_levels(state: dict[str, Any]) -> Table:
     prices = np.frombuffer(state["prices"], dtype="<i8").tolist()
     sizes = np.frombuffer(state["sizes"], dtype="<i8").tolist()
     pairs = list(zip(prices, sizes, strict=True))
-    levels = Table()
+    levels = new_table()
     levels.replace(pairs[: state["bids"]], pairs[state["bids"] :], Scales(*state["scales"]))
     low, high = state["certified"]
     levels.certified = (low, high)
@@ -282,19 +281,15 @@ def _batch(
     sizes: Column,
 ) -> Batch:
     """Return a batch of the updates whose levels are the next *counts* of *prices* and *sizes*."""
-    ends = counts.cumsum()
-    starts = np.concatenate((_ZERO, ends[1::2]))
-    owners = np.repeat(np.arange(len(last_ids)), starts[1:] - starts[:-1])
+    starts = np.concatenate((_ZERO, counts.cumsum()[1::2]))
     signs = np.ones(len(counts), dtype=np.int64)
     signs[::2] = -1  # bids
-    return Batch(
-        last_ids, times_ns, received_ns, counts, starts, owners, prices * signs.repeat(counts), sizes
-    )
+    return Batch(last_ids, times_ns, received_ns, counts, Rows(prices * signs.repeat(counts), sizes, starts))
 
 
 def _distinct(batch: Batch) -> bool:
     """Say whether no side of an update names a price twice (nearly always they are sorted)."""
-    keys, owners = batch.keys, batch.owners
+    keys, owners = batch.rows.keys, batch.rows.owners
     if ((keys[1:] > keys[:-1]) | (owners[1:] != owners[:-1])).all():
         return True
     return len(set(zip(owners.tolist(), keys.tolist(), strict=True))) == len(keys)
@@ -302,7 +297,7 @@ def _distinct(batch: Batch) -> bool:
 
 def _last_of_each(batch: Batch) -> Batch:
     """Return the levels of one update, of each price only what it said last."""
-    levels = dict(zip(batch.keys.tolist(), batch.sizes.tolist(), strict=True))
+    levels = dict(zip(batch.rows.keys.tolist(), batch.rows.sizes.tolist(), strict=True))
     rows = sorted(levels.items(), key=lambda row: (row[0] > 0, abs(row[0])))
     keys, sizes = np.array(rows, dtype=np.int64).T
     asks = int(np.count_nonzero(keys > 0))

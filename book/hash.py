@@ -39,7 +39,7 @@ _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
-_SEEDS = (0x243F6A8885A308D3, 0x13198A2E03707344)
+SEEDS = (0x243F6A8885A308D3, 0x13198A2E03707344)
 _LANES = struct.Struct("<QQ")
 _WORDS_OF_ID = struct.Struct("<qq")
 _FINEST = 18
@@ -56,9 +56,7 @@ def _mix(x: int) -> int:
     return x ^ x >> 31
 
 
-_WEIGHTS = tuple(
-    tuple(_mix(seed + (k + 1) * _GOLDEN & _MASK) | 1 for k in range(L3_WORDS)) for seed in _SEEDS
-)
+_WEIGHTS = tuple(tuple(_mix(seed + (k + 1) * _GOLDEN & _MASK) | 1 for k in range(L3_WORDS)) for seed in SEEDS)
 
 
 def words_of_id(order_id: bytes) -> tuple[int, int]:
@@ -76,25 +74,27 @@ def _mix_all(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x
 
 
-def _weights(lane: int, price_scale: int, size_scale: int) -> list[int]:
-    weights = list(_WEIGHTS[lane])
-    weights[1] = weights[1] * 10 ** (_FINEST - price_scale) & _MASK
-    weights[2] = weights[2] * 10 ** (_FINEST - size_scale) & _MASK
-    return weights
+def weights(lane: int, price_scale: int, size_scale: int) -> list[int]:
+    """Return what each word of a row is multiplied by in *lane*, the scales being in it."""
+    words = list(_WEIGHTS[lane])
+    words[1] = words[1] * 10 ** (_FINEST - price_scale) & _MASK
+    words[2] = words[2] * 10 ** (_FINEST - size_scale) & _MASK
+    return words
 
 
-def _row_sums(words: Sequence[Column], signs: Column, price_scale: int, size_scale: int) -> tuple[int, int]:
+def row_sums(words: Sequence[Column], signs: Column, price_scale: int, size_scale: int) -> tuple[int, int]:
     """Return both lanes' sums over the rows, each taken *signs* times (1, 0 or -1)."""
     sums = []
-    for lane, seed in enumerate(_SEEDS):
+    for lane, seed in enumerate(SEEDS):
         x = np.full(len(signs), seed, dtype=np.uint64)
-        for word, weight in zip(words, _weights(lane, price_scale, size_scale), strict=False):
+        for word, weight in zip(words, weights(lane, price_scale, size_scale), strict=False):
             x += word.view(np.uint64) * np.uint64(weight)
         sums.append(int(np.sum(_mix_all(x) * signs.view(np.uint64), dtype=np.uint64)))
     return sums[0], sums[1]
 
 
-def _finish(sums: tuple[int, int]) -> bytes:
+def finish(sums: tuple[int, int]) -> bytes:
+    """Return the hash of the book whose rows' sums are *sums*."""
     return _LANES.pack(_mix(sums[0]), _mix(sums[1]))
 
 
@@ -107,7 +107,7 @@ def of_levels(
 ) -> bytes:
     """Return the hash of an L2 book from its levels (all sizes > 0), in any order."""
     words = [np.ascontiguousarray(word, dtype=np.int64) for word in (sides, prices, sizes)]
-    return _finish(_row_sums(words, np.ones(len(prices), dtype=np.int64), price_scale, size_scale))
+    return finish(row_sums(words, np.ones(len(prices), dtype=np.int64), price_scale, size_scale))
 
 
 def of_orders(
@@ -123,7 +123,7 @@ def of_orders(
     ids = np.frombuffer(order_ids, dtype="<i8").reshape(-1, 2).astype(np.int64)
     columns = (sides, prices, sizes, ids[:, 0], ids[:, 1], placed_ids)
     words = [np.ascontiguousarray(word, dtype=np.int64) for word in columns]
-    return _finish(_row_sums(words, np.ones(len(prices), dtype=np.int64), price_scale, size_scale))
+    return finish(row_sums(words, np.ones(len(prices), dtype=np.int64), price_scale, size_scale))
 
 
 class Sums:
@@ -156,14 +156,14 @@ class Sums:
     def hash(self) -> bytes:
         """Return the hash of the book whose rows were noted."""
         self._settle()
-        return _finish(self._sums)
+        return finish(self._sums)
 
     def _settle(self) -> None:
         if not self._pending:
             return
         words = [np.concatenate([rows[k] for rows, _ in self._pending]) for k in range(self._words)]
         signs = np.concatenate([signs for _, signs in self._pending])
-        first, second = _row_sums(words, signs, *self._scales)
+        first, second = row_sums(words, signs, *self._scales)
         self._sums = ((self._sums[0] + first) & _MASK, (self._sums[1] + second) & _MASK)
         self._pending = []
         self._pending_rows = 0

@@ -1,13 +1,22 @@
 """The sorted columns of an L2 book do to it what its updates do one by one."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from book import depth as depth_module
+from book import plain_table
 from book import table as table_module
+from book.compiled_table import COMPILED, CompiledTable, scaled_rows
+from book.depth import Depth
+from book.plain_table import PlainTable
+from book.run import Run
 from book.scales import Scales
 from book.table import Rows, Table
+from venue.columns import DepthColumns
 
 prices = st.integers(1, 9)
 update = st.tuples(*(st.dictionaries(prices, st.integers(0, 3), max_size=6) for _ in range(2)))
@@ -23,7 +32,8 @@ def rows_of(updates: list[Update]) -> Rows:
         for price, size in side.items()
     ]
     keys, sizes, owners = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    return Rows(keys.copy(), sizes.copy(), owners.copy(), len(updates))
+    starts = owners.searchsorted(np.arange(len(updates) + 1))
+    return Rows(keys.copy(), sizes.copy(), starts)
 
 
 class Model:
@@ -45,16 +55,20 @@ class Model:
         return len(updates), olds
 
 
+TABLES = [PlainTable, *([CompiledTable] if COMPILED else [])]
+
+
+@pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.parametrize("most_cells", [1 << 20, 8])
 @pytest.mark.parametrize("may_cross", [False, True])
 @given(given_batches=batches)
 def test_a_batch_is_its_updates_one_by_one_up_to_the_first_that_crosses(
-    most_cells: int, may_cross: bool, given_batches: list[list[Update]]
+    kind: type[Table], most_cells: int, may_cross: bool, given_batches: list[list[Update]]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table_module, "MOST_CELLS", most_cells)
+        patch.setattr(plain_table, "MOST_CELLS", most_cells)
         patch.setattr(table_module, "DEAD_ROWS", 3)
-        table, model = Table(), Model()
+        table, model = kind(), Model()
         table.replace([], [], Scales(1, 1))
         for updates in given_batches:
             count, olds = table.apply(rows_of(updates), may_cross=may_cross)
@@ -64,9 +78,10 @@ def test_a_batch_is_its_updates_one_by_one_up_to_the_first_that_crosses(
             assert table.hash() == table.hash_from_scratch()
 
 
-def test_removed_levels_do_not_stay_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", TABLES)
+def test_removed_levels_do_not_stay_for_ever(kind: type[Table], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "DEAD_ROWS", 8)
-    table = Table()
+    table = kind()
     table.replace([], [(5000, 1)], Scales())
     for price in range(1, 1000):
         table.apply(rows_of([({price: 1}, {}), ({price: 0}, {})]))
@@ -74,4 +89,42 @@ def test_removed_levels_do_not_stay_for_ever(monkeypatch: pytest.MonkeyPatch) ->
         table.apply(rows_of([({price: 1}, {}), ({}, {})]))
         table.apply(rows_of([({price: 0}, {})]))
     assert table.columns() == (0, 1, [5000], [1])
-    assert len(table._keys) <= 3 * 8
+    rows = table._ladders.rows if isinstance(table, CompiledTable) else len(table._keys)
+    assert rows <= 3 * 8
+
+
+sides = st.lists(st.tuples(st.integers(1, 10**18 - 1), st.integers(0, 10**18 - 1)), max_size=4)
+plain_sides = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), max_size=4)
+
+
+def even(said: list[list[tuple[int, int]]]) -> list[list[tuple[int, int]]]:
+    return said[: len(said) // 2 * 2]
+
+
+@pytest.mark.skipif(not COMPILED, reason="the loops are not compiled here: make install says why")
+@given(
+    st.lists(st.one_of(sides, plain_sides, plain_sides.map(sorted)), max_size=6).filter(
+        lambda s: len(s) % 2 == 0
+    ),
+    st.integers(1, 3),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
+)
+def test_levels_come_to_a_scale_as_without_the_loops(
+    said: list[list[tuple[int, int]]], decimals: int, scales: tuple[int, int]
+) -> None:
+    prices, sizes = np.array([row for side in said for row in side], dtype=np.int64).reshape(-1, 2).T
+    counts = np.array([len(side) for side in said], dtype=np.int64)
+    ids = list(range(len(said) // 2))
+    columns = DepthColumns(ids, ids, ids, counts, decimals, prices.copy(), sizes.copy())
+    found = scaled_rows(columns, Scales(*scales))
+    depth = Depth()
+    depth.rescale(Scales(*scales))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depth_module, "COMPILED", False)
+        plain = depth.prepare_run(Run([], columns, ids, ids))
+    in_order = plain is not None and all(
+        a != b and (a > b) == (n % 2 == 0) for n, side in enumerate(said) for (a, _), (b, _) in pairwise(side)
+    )
+    assert (found is not None) == in_order
+    if found is not None and plain is not None:
+        assert [column.tolist() for column in found] == [column.tolist() for column in plain.rows]
