@@ -5,7 +5,6 @@ taken back to its checkpoints (``rewind``) while the others go on.  The worker r
 position of its venue's securities (``cursor``), and feeds the groups of a venue's lines merged (book.merge).
 """
 
-from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from book import reading
 from book.security import Security
 from book.windows import Recipe
-from journal.group import Corrupt, Group, Kind, Record
+from journal.group import Corrupt, Group, Kind, Record, Records
 from journal.payload import Command, Connection, Rest, unpack
 from venue.api import Venue
 from venue.columns import Columns
@@ -56,11 +55,10 @@ class Maintainer:
 
     def feed(self, group: Group) -> list[Output]:
         """Take the next group of a line; return what its records came to."""
-        records = group.records(self.buckets)
         touched = (
-            self._frames(group.line, records)
+            self._frames(group.line, group.by_security(self.buckets))
             if group.kind is Kind.FRAME
-            else self._one_by_one(group.line, records)
+            else self._one_by_one(group.line, group.records(self.buckets))
         )
         self.read[group.line] = max(group.next_position, self.read.get(group.line, 0))
         outputs = []
@@ -127,24 +125,21 @@ class Maintainer:
         self.securities[name] = security
         return security
 
-    def _frames(self, line: str, records: list[Record]) -> dict[str, int]:
-        named: dict[str, list[Record]] = defaultdict(list)
-        for record in records:
-            named[record.security].append(record)
+    def _frames(self, line: str, named: dict[str, Records]) -> dict[str, int]:
         batches = {
             name: batch
             for name, whole in named.items()
             if name in self.securities
-            and (batch := _from(self.securities[name].positions.get(line, 0), whole))
+            and (batch := whole.since(self.securities[name].positions.get(line, 0)))
         }
         columns = self._columns(line, batches)
         for name, batch in batches.items():
             security = self.securities[name]
-            security.outlet.read(line, batch[-1].position + 1)
+            security.outlet.read(line, batch.next_position)
             security.frames(batch, columns.get(name))
-        return {name: batch[-1].position + 1 for name, batch in batches.items()}
+        return {name: batch.next_position for name, batch in batches.items()}
 
-    def _columns(self, line: str, batches: dict[str, list[Record]]) -> dict[str, Columns]:
+    def _columns(self, line: str, batches: dict[str, Records]) -> dict[str, Columns]:
         """Return what the frames of several securities of one feed say, read together.
 
         One that is not as usual leaves all of them to be read security by security.
@@ -153,8 +148,8 @@ class Maintainer:
         feeds = {self.securities[name].feed for name in names}
         if len(names) < 2 or len(feeds) != 1:
             return {}
-        records = [record for name in names for record in batches[name]]
-        found = reading.columns_of(records, self._venues[venue_of_line(line)], feeds.pop())
+        frames = [frame for name in names for frame in batches[name].payloads()]
+        found = reading.columns_of(frames, self._venues[venue_of_line(line)], feeds.pop())
         if found is None:
             return {}
         ends = list(accumulate(len(batches[name]) for name in names))
@@ -189,13 +184,6 @@ class Maintainer:
         venue = venue_of_line(line)
         read = {each: mark for each, mark in self.read.items() if venue_of_line(each) == venue}
         return {**read, line: position}
-
-
-def _from(position: int, records: list[Record]) -> list[Record]:
-    """Return those of *records*, ascending, that are not before *position*."""
-    if records[0].position >= position:
-        return records
-    return [record for record in records if record.position >= position]
 
 
 def _dispatch(security: Security, record: Record, payload: object) -> None:

@@ -7,7 +7,7 @@ from book.source import Source
 from book.sync import Update
 from book.tape import Print
 from book.trades import Prints
-from journal.group import Record
+from journal.group import Record, Records
 from venue.api import DepthUpdate, Ignored, OrderEvent, OrderKind, Trade, Venue
 from venue.columns import Columns
 from wire.names import epoch_of
@@ -16,18 +16,15 @@ FEW_FRAMES = 8
 """Fewer are decoded one by one in less time than all at once."""
 
 
-def columns_of(records: Sequence[Record], venue: Venue, feed: str) -> Columns | None:
-    """Return what the frames of *records* say together; None where they are to be decoded one by one."""
-    if len(records) < FEW_FRAMES:
-        return None
-    return venue.columns([record.payload for record in records], feed)
+def columns_of(frames: Sequence[bytes], venue: Venue, feed: str) -> Columns | None:
+    """Return what *frames* say together; None where they are to be decoded one by one."""
+    return None if len(frames) < FEW_FRAMES else venue.columns(frames, feed)
 
 
-def depth_run(records: Sequence[Record], columns: Columns) -> Run:
+def depth_run(records: Records, columns: Columns) -> Run:
     """Return the depth updates of *records* that came as columns."""
-    brought = [records[n] for n in columns.depth_at]
-    received_ns, connections = [r.recv_ns for r in brought], [r.connection for r in brought]
-    return Run(brought, columns.depth, received_ns, connections)
+    brought = records.at(columns.depth_at)
+    return Run(brought, columns.depth, brought.received_ns(), brought.connections())
 
 
 def depth_update(record: Record, decoded: DepthUpdate) -> Update:
@@ -71,19 +68,18 @@ def trade(record: Record, decoded: Trade) -> Print:
     )
 
 
-def trade_run(records: Sequence[Record], columns: Columns) -> tuple[Prints, int]:
+def trade_run(records: Records, columns: Columns) -> tuple[Prints, int]:
     """Return the trades of *records* that came as columns, and the decimals of their numbers."""
-    trades = columns.trade
-    first, last = records[columns.trade_at[0]], records[columns.trade_at[-1]]
+    trades, brought = columns.trade, records.at(columns.trade_at)
     prints = Prints(
         trades.ids,
         trades.times_ns,
-        [records[n].recv_ns for n in columns.trade_at],
+        brought.received_ns(),
         trades.sides_u1,
         trades.prices,
         trades.sizes,
-        _source(first),
-        _source(last),
+        _source(brought[0]),
+        _source(brought[-1]),
     )
     return prints, trades.decimals
 

@@ -69,6 +69,27 @@ def test_a_reader_of_some_buckets_gets_those_and_what_concerns_all(
     ]
 
 
+@UNHURRIED
+@given(rows, st.data())
+def test_records_by_security_are_the_same_records(written: list[Row], data: st.DataObject) -> None:
+    group = unpack_group(pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written))
+    wanted = data.draw(st.sets(st.integers(0, BUCKETS - 1)))
+    wanted |= {bucket_of("binance:ETHUSDT")} if len(written) % 2 else set()
+    named = group.by_security(wanted)
+    assert sorted(record for records in named.values() for record in records) == group.records(wanted)
+    for name, records in named.items():
+        whole = list(records)
+        assert {record.security for record in whole} == {name}
+        assert records.next_position == whole[-1].position + 1
+        assert records.payloads() == [record.payload for record in whole]
+        assert records.received_ns() == [record.recv_ns for record in whole]
+        assert records.connections() == [record.connection for record in whole]
+        since = data.draw(st.integers(FIRST, FIRST + group.count + 1))
+        assert list(records.since(since)) == [record for record in whole if record.position >= since]
+        places = data.draw(st.lists(st.integers(0, len(whole) - 1)))
+        assert list(records.at(places)) == [whole[place] for place in places]
+
+
 def test_the_bytes_of_a_group_are_pinned() -> None:
     data = pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, PINNED)
     assert data == bytes.fromhex(GOLDEN.read_text())
