@@ -102,7 +102,8 @@ class TradeFeed:
         fresh = [*self._held, *ready]
         if not fresh:
             return
-        effective = self.recording.clock.settle([each.time_ns for each in fresh], None, waited=waited)
+        times, received = [each.time_ns for each in fresh], [each.recv_ns for each in fresh]
+        effective = self.recording.clock.settle(times, received, None, waited=waited)
         settled, self._held = fresh[: len(effective)], fresh[len(effective) :]
         self._held_ticks = 0
         begin = 0
@@ -131,7 +132,7 @@ class TradeFeed:
             return False
         tape.follow(ids[-1], prints.last)
         self._held_ticks = 0
-        self._emit(prints._replace(prices=prices, sizes=sizes), clock.settle(prints.times_ns, None))
+        self._emit(prints._replace(prices=prices, sizes=sizes), clock.follow(prints.times_ns))
         return True
 
     def settle_held(self) -> None:
