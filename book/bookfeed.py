@@ -349,6 +349,7 @@ class BookFeed:
             "audit_pct": self.audit_pct,
             "starting": self.starting,
             "in_chain": self.in_chain,
+            "hash": self.book.hash() if self.in_chain else b"",
             "image_id": self._image_id,
             "image_wanted": self._image_wanted,
             "held": [tuple(update[:-1]) for update in self._held],

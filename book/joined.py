@@ -62,6 +62,8 @@ class Joined:
         self._base_ticks = 0
         self._back_ticks = 0
         self._leaps = Leaps()
+        self._is_bare = False
+        """The checkpoint had lost the book (book.bare), and the row of that is still to be written."""
 
     @property
     def ids_went_back(self) -> bool:
@@ -172,6 +174,12 @@ class Joined:
         self._was_desync = True
         self.book.auditor.skip()
         self.book.break_chain(stopped.cause)
+
+    def begun(self) -> None:
+        """Say, at the start of a run, that the book of its checkpoint is lost, if it is."""
+        if self._is_bare:
+            self._is_bare = False
+            self.stop(Stopped("disk", []))
 
     def expect(self, line: str) -> None:
         """Note that *line* records the security, or opened a connection."""
@@ -327,4 +335,5 @@ class Joined:
         self._base_at, self._base_ticks = state["base_at"], state["base_ticks"]
         self.sync.load(state["sync"])
         self._leaps.load(state.get("leaps", [{}, []]))
+        self._is_bare = state.get("is_bare", False)
         self.book.load(state["book"])
