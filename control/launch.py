@@ -131,5 +131,5 @@ def main() -> None:
         print(f"warning: {warning}", file=sys.stderr)
     print(greeting(settings), flush=True)
     environment = {**os.environ, **exported(settings, runtime_dir)}
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]
+    command = [sys.executable, "-m", "control.supervisord", "-n", "-c", str(configuration)]
     os.execve(sys.executable, command, environment)  # noqa: S606  # becomes supervisord: nothing stands between it and a signal
