@@ -8,7 +8,7 @@ DEMO_BINANCE_PORT ?= 18743
 DEMO_COINBASE_PORT ?= 18744
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test tests lint check bench chaos database service wheel image lock
+.PHONY: help install run demo test tests lint check bench chaos soak mutants database service wheel image lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (
 
 chaos: $(STAMP)  ## accidents of the whole logger from a seed, compared with the market (SEED= ROUNDS= ACCIDENTS=)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ACCIDENTS),--accidents $(ACCIDENTS))
+
+soak: $(STAMP)  ## a week in miniature: rotations and reconnects, with the memory of every process (RECONNECTS=50)
+	$(BIN)/python -m tests.soak $(if $(RECONNECTS),--reconnects $(RECONNECTS))
+
+mutants: $(STAMP)  ## make each rule naive in a copy of the tree: its test must fail (not in CI)
+	$(BIN)/python -m tests.mutants
 
 database: $(STAMP)  ## run the embedded database alone
 	@exec $(BIN)/obl-database

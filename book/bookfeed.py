@@ -101,8 +101,8 @@ class BookFeed:
         updates = [*self._held, *ready]
         if not updates or not (ready or waited or next_ns is not None):
             return None
-        times = [update.time_ns for update in updates]
-        effective = self.recording.clock.settle(times, next_ns, waited=waited)
+        times, received = [update.time_ns for update in updates], [update.recv_ns for update in updates]
+        effective = self.recording.clock.settle(times, received, next_ns, waited=waited)
         if len(effective) < len(updates):
             self._held, self._held_ticks = updates[len(effective) :], 0
         else:
@@ -120,7 +120,7 @@ class BookFeed:
         if not self._held and isinstance(self.book, Depth) and clock.is_near(times_ns):
             batch = self.book.prepare_run(run)
             if batch is not None:
-                stop = self._apply(batch, clock.settle(times_ns, None))
+                stop = self._apply(batch, clock.follow(times_ns))
                 return None if stop == len(times_ns) else Stopped("desync", run.updates(stop))
         return self.take(run.updates())
 
@@ -349,6 +349,7 @@ class BookFeed:
             "audit_pct": self.audit_pct,
             "starting": self.starting,
             "in_chain": self.in_chain,
+            "hash": self.book.hash() if self.in_chain else b"",
             "image_id": self._image_id,
             "image_wanted": self._image_wanted,
             "held": [tuple(update[:-1]) for update in self._held],

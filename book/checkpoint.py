@@ -25,8 +25,10 @@ import google_crc32c
 import msgpack
 import msgspec
 
+from book.bare import bare
+from journal.segment import segments_in
 from wire.folders import make_folder, sync_folder
-from wire.names import bucket_of, venue_of, venue_of_line
+from wire.names import bucket_of, position_at, venue_of, venue_of_line
 from wire.runs import Marks
 
 MAGIC = b"OBC1"
@@ -54,6 +56,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     """Of its body, from the end of the index."""
     length: int
     crc: int
+    bare: bytes = b""
+    """The state without its book (book.bare), as a msgpack map."""
 
 
 class Index(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +96,8 @@ def pack_round(
     for state in states:
         body: bytes = msgpack.packb(state)
         crc = google_crc32c.value(body)
-        entries.append(Entry(state["name"], state["born"], state["positions"], offset, len(body), crc))
+        place = state["name"], state["born"], state["positions"], offset, len(body), crc
+        entries.append(Entry(*place, msgpack.packb(bare(dict(state))) if "joined" in state else b""))
         bodies.append(body)
         offset += len(body)
     index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries), VERSION))
@@ -193,10 +198,14 @@ def begins_to_read(positions: Sequence[Marks], born: Marks, done: Marks) -> Mark
 class Rounds:
     """The folder of checkpoints: all rounds of all workers that are readable, kept in memory by index."""
 
-    def __init__(self, folder: Path, worker: int, buckets: Container[int]) -> None:
+    def __init__(
+        self, folder: Path, worker: int, buckets: Container[int], journals: Mapping[str, Path] | None = None
+    ) -> None:
         self.folder = folder
         self._worker = worker
         self._buckets = buckets
+        self._journals = journals or {}
+        """The folder of each line's journal: a security that they hold from its beginning needs no state."""
         self.rounds: list[Round] = []
         self.unreadable: list[str] = []
         """Files that are no rounds, or another version's, and why; they are left alone."""
@@ -267,7 +276,10 @@ class Rounds:
         return self._known
 
     def state(self, security: str, done: Marks) -> dict[str, Any] | None:
-        """Return the newest readable state of *security* not past *done*, or None."""
+        """Return the newest readable state of *security* not past *done*, or None.
+
+        Where none is readable and the journals no longer reach back to its beginning, it has no book.
+        """
         for found, entry in choices(self.rounds, security, done):
             try:
                 with (self.folder / found.name).open("rb") as file:
@@ -275,7 +287,19 @@ class Rounds:
                     return unpack_body(entry, file.read(entry.length))
             except (OSError, Unreadable) as error:
                 self.unreadable.append(f"{found.name}: {error}")
+        for _, entry in choices(self.rounds, security, done):
+            if entry.bare and not self._reach_back(entry.born):
+                state: dict[str, Any] = msgpack.unpackb(entry.bare, strict_map_key=False)
+                return state
         return None
+
+    def _reach_back(self, born: Marks) -> bool:
+        """Say whether the journals still hold every record from *born* on."""
+        for line, position in born.items():
+            segments = segments_in(self._journals[line]) if line in self._journals else []
+            if segments and segments[0].first > max(position, position_at(1, 0)):
+                return False
+        return True
 
     def write(self, data: bytes, done: Mapping[str, Marks]) -> None:
         """Add a round; drop the files that are of no use any more.

@@ -1,7 +1,8 @@
 """The book of one security and the rule that joins its snapshots and updates, driven together.
 
 event                              outcome
-updates of a group                 those in line are applied together, as few times as possible
+updates of a group                 those in line are applied together, as few times as possible; one whose
+                                   id cannot be true (venue.leap) is refused, and counted
 a gap, by the rule                 what was ready is applied; the chain ends
 a stop, by the book (book.bookfeed the rule takes back what was not applied, and waits for a snapshot
 ``Stopped``)
@@ -27,6 +28,7 @@ from book.windows import Windows
 from journal.group import Record
 from journal.payload import Rest
 from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, OrderSnapshot, UnknownFrame, Venue
+from venue.leap import Leaps
 from wire.names import epoch_of
 from wire.runs import Marks
 
@@ -59,6 +61,9 @@ class Joined:
         """Where the body of the snapshot lies that waits for its first update."""
         self._base_ticks = 0
         self._back_ticks = 0
+        self._leaps = Leaps()
+        self._is_bare = False
+        """The checkpoint had lost the book (book.bare), and the row of that is still to be written."""
 
     @property
     def ids_went_back(self) -> bool:
@@ -76,8 +81,11 @@ class Joined:
         sync, ready = self.sync, []
         for update in updates:
             if isinstance(sync, Sync):
-                if sync.next_in_line(update):
+                if update.line not in self._leaps.lines and sync.next_in_line(update):
                     ready.append(update)
+                    continue
+                if not self._leaps.takes(update.line, update.first_id, update.last_id, sync.reached):
+                    self.book.refused += 1
                     continue
                 outcome = sync.offer(update)
             else:
@@ -91,7 +99,7 @@ class Joined:
     def take_run(self, run: Run) -> None:
         """Do the same with updates that came as columns."""
         ids, last = (run.columns.first_ids, run.columns.last_ids), run.records[-1]
-        if self.book.auditor.fresh is not None:
+        if self.book.auditor.fresh is not None or last.line in self._leaps.lines:
             self.take(run.updates())
         elif isinstance(self.sync, Sync) and self.sync.follow(
             *ids, run.connections, last.line, last.position
@@ -166,6 +174,12 @@ class Joined:
         self._was_desync = True
         self.book.auditor.skip()
         self.book.break_chain(stopped.cause)
+
+    def begun(self) -> None:
+        """Say, at the start of a run, that the book of its checkpoint is lost, if it is."""
+        if self._is_bare:
+            self._is_bare = False
+            self.stop(Stopped("disk", []))
 
     def expect(self, line: str) -> None:
         """Note that *line* records the security, or opened a connection."""
@@ -310,6 +324,7 @@ class Joined:
             "base_at": self._base_at,
             "base_ticks": self._base_ticks,
             "sync": self.sync.dump(),
+            "leaps": self._leaps.dump(),
             "book": self.book.dump(),
         }
 
@@ -319,4 +334,6 @@ class Joined:
         self._waiting_ticks = state["waiting_ticks"]
         self._base_at, self._base_ticks = state["base_at"], state["base_ticks"]
         self.sync.load(state["sync"])
+        self._leaps.load(state.get("leaps", [{}, []]))
+        self._is_bare = state.get("is_bare", False)
         self.book.load(state["book"])

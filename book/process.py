@@ -71,7 +71,8 @@ class BookService:
         self._loop = loop
         self._buckets = buckets_of(worker, settings.book_workers)
         self._maintainer = Maintainer(VENUES, Recipe.of(settings), self._buckets)
-        self._rounds = Rounds(settings.data_dir / "checkpoints", worker, self._buckets)
+        journals = {line: settings.journal_folder(line) for line in settings.lines()}
+        self._rounds = Rounds(settings.data_dir / "checkpoints", worker, self._buckets, journals)
         self._done = self._rounds.done()
         self._queues = Queues()
         self._conditioners: dict[str, Socket] = {}
@@ -82,9 +83,8 @@ class BookService:
         self._tapped: dict[tuple[str, str], int] = {}
         """Of each security and line the position up to which the tap was told."""
         self._teller = Teller()
-        lines = settings.lines()
-        self._merges = merges_of(lines)
-        for line in lines:
+        self._merges = merges_of(list(journals))
+        for line in journals:
             folder = journal_folder(settings, line)
             self._lost[line] = deque()
             has_twin = self._merges[venue_of_line(line)].is_several
@@ -114,7 +114,7 @@ class BookService:
         loop.every(HEAR_TAPS_SECONDS, self._hear_taps)
         loop.every(settings.checkpoint_seconds, self._checkpoint)
         Beats(loop, endpoints, process_name("book", worker), self._health, {"book": self._book})
-        check_checkpoints(self._rounds, self._buckets, map(settings.journal_folder, lines))
+        check_checkpoints(self._rounds, self._buckets, journals.values())
         self._restore()
 
     # --- in ----------------------------------------------------------------------------------

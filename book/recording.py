@@ -117,6 +117,7 @@ class Recording:
         return {
             "last_ns": self.clock.last_ns,
             "replaced": self.clock.replaced,
+            "lead_ns": self.clock.lead_ns,
             "feed": self.feed,
             "start_ns": self.start_ns,
             "finals": self.finals,
@@ -129,7 +130,7 @@ class Recording:
     def load(self, state: dict[str, Any]) -> None:
         """Become what ``dump`` returned."""
         self.clock = EffectiveTime(state["last_ns"])
-        self.clock.replaced = state["replaced"]
+        self.clock.replaced, self.clock.lead_ns = state["replaced"], state.get("lead_ns")
         self.feed, self.start_ns, self.finals = state["feed"], state["start_ns"], state["finals"]
         self.silent, self.every_ms = state["silent"], state["every_ms"]
         self._chains = [(a, b, c, d) for a, b, c, d in state["chains"]]

@@ -34,15 +34,7 @@ from book.trades import TradeFeed
 from book.windows import Recipe
 from journal.group import Record, Records
 from journal.payload import Command, Connection, Rest
-from venue.api import (
-    BookSnapshot,
-    DepthUpdate,
-    Feed,
-    OrderEvent,
-    Trade,
-    UnknownFrame,
-    Venue,
-)
+from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, Trade, UnknownFrame, Venue
 from venue.columns import Columns
 from wire.messages import Policy
 from wire.names import epoch_of, symbol_of
@@ -235,6 +227,7 @@ class Security:
         self.outlet.start(run)
         if self.feed:
             self._begin()
+            self._joined.begun()
 
     @property
     def wishes_snapshot(self) -> bool:

@@ -7,7 +7,8 @@ state    event                                    next     outcome
 WAITING  update                                   WAITING  kept, in id order
 WAITING  snapshot that joins the kept updates,    BASED    the book is replaced; then each kept update as if
          or with none kept beyond it                       it came now
-WAITING  snapshot older than that                 WAITING  stale (dropped; another one is needed)
+WAITING  snapshot older than that, or at an id     WAITING  stale (dropped; another one is needed)
+         that cannot be true (venue.leap)
 BASED    update at or before the snapshot         BASED    old (dropped)
 BASED    update that reaches the next id          LIVE     ready: a chain starts at the snapshot's id + 1
 BASED    update beyond, the ids between missing   WAITING  kept; the snapshot was stale after all
@@ -33,6 +34,7 @@ from typing import Any, NamedTuple
 from book.outlet import earliest
 from book.source import Connections, Source, cause_of, ended_for_disk
 from venue.api import DepthUpdate, OrderEvent
+from venue.leap import LEAP, leaps
 from wire.names import POSITION_BITS, epoch_of
 from wire.runs import Marks
 
@@ -119,6 +121,12 @@ class Sync:
         """Return how many updates are kept."""
         return len(self._kept)
 
+    @property
+    def reached(self) -> int | None:
+        """Return the highest id of the book and of what is kept; None: there is none."""
+        highest = max(self.last_id, self._kept[-1].last_id if self._kept else -1)
+        return None if highest < 0 else highest
+
     def lows(self) -> Marks:
         """Return of each line the position of the earliest record that is kept."""
         if self._lows is None:
@@ -133,7 +141,8 @@ class Sync:
     def next_in_line(self, update: Update) -> bool:
         """Take *update* at once where it simply follows; else leave everything as it is."""
         next_id = self.last_id + 1
-        if self.state is not State.LIVE or self._kept or not update.first_id <= next_id <= update.last_id:
+        fits = update.first_id <= next_id <= update.last_id < next_id + LEAP
+        if self.state is not State.LIVE or self._kept or not fits:
             return False
         self._reach(update)
         return True
@@ -146,10 +155,7 @@ class Sync:
         line: str,
         last_position: int,
     ) -> bool:
-        """Take updates of one group of *line* at once where each simply follows the one before it.
-
-        Else leave everything as it is.  *last_position* is that of the last update's record.
-        """
+        """Take updates of one group of *line*, its last record at *last_position*, if each simply follows."""
         if self.state is not State.LIVE or self._kept:
             return False
         last_id = self.last_id
@@ -157,6 +163,8 @@ class Sync:
             if not first <= last_id + 1 <= last:
                 return False
             last_id = last
+        if last_id - self.last_id > LEAP:
+            return False
         self.last_id = last_id
         self._source = Source(line, epoch_of(last_position), connections[-1])
         for connection, reached in dict(zip(connections, last_ids, strict=True)).items():
@@ -164,10 +172,7 @@ class Sync:
         return True
 
     def repeats(self, last_ids: Sequence[int], connections: Sequence[int], line: str) -> bool:
-        """Drop updates of one group at once where each was there already, as those of a second line are.
-
-        Else leave everything as it is.
-        """
+        """Drop updates of one group at once where each was there already, as a second line's; else no-op."""
         if self.state is not State.LIVE or self._kept or max(last_ids) > self.last_id:
             return False
         self.old += len(last_ids)
@@ -190,7 +195,11 @@ class Sync:
             return False
         beyond = next((u for u in self._kept if u.last_id > snapshot_id), None)
         joins = beyond is None or beyond.first_id <= snapshot_id + 1
-        if not joins or (self.state is State.BASED and snapshot_id <= self.last_id):
+        if (
+            not joins
+            or leaps(snapshot_id, self.reached)
+            or (self.state is State.BASED and snapshot_id <= self.last_id)
+        ):
             self.stale += 1
             return False
         return True

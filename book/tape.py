@@ -50,6 +50,11 @@ class Tape:
         self.kept: list[Print] = []
         """In the order of their ids."""
 
+    @property
+    def reached(self) -> int | None:
+        """Return the highest id so far; None: there is none."""
+        return self.kept[-1].id if self.kept else self.last_id
+
     def is_next(self, trade_id: int) -> bool:
         """Say whether *trade_id* can be given at once."""
         return not self.kept and (self.last_id is None or trade_id == self.last_id + 1)

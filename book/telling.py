@@ -30,7 +30,7 @@ class Teller:
                     message.first_id,
                     "unknown" if message.last_id is None else message.last_id,
                     message.cause,
-                    "closed" if message.covered == 1 else message.state,
+                    message.state,
                 )
             elif isinstance(message, Audit) and message.equal < message.levels:
                 log.warning(

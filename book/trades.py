@@ -5,6 +5,7 @@ Which trade comes next is book.tape's; here is what becomes of it:
 a trade                             outcome
 whose id follows the one before     sent
 whose id does not                   Hole (both ends known), a new chain entry; sent
+whose id cannot be true             refused, and counted (venue.leap)
 an hour ahead of the one before     held until the next one tells whether its clock was wrong (book.clock)
 inside a hole                       kept until the hole is filled (book.healing), then sent (book.healed)
 """
@@ -24,6 +25,7 @@ from book.scales import Column, Finer, Refused, Scales, exact, factor, raised
 from book.source import Source
 from book.tape import Print, Tape
 from book.windows import Windows
+from venue.leap import Leaps
 from venue.numbers import at_scale
 from wire.runs import Marks, Trades
 
@@ -60,6 +62,7 @@ class TradeFeed:
         """Why ids after this one will be missing, where it is known beforehand."""
         self._held: list[Print] = []
         self._held_ticks = 0
+        self._leaps = Leaps()
         self._outlet = outlet
 
     @property
@@ -70,9 +73,17 @@ class TradeFeed:
 
     def take(self, prints: Sequence[Print]) -> None:
         """Send those of *prints* that are new, and next, or fill a hole."""
-        if self.healing.concerns(min(each.id for each in prints)):
-            self.heal(prints)
-        self._send_ready(self.tape.offer(prints))
+        taken: list[Print] = []
+        reached = self.tape.reached
+        for each in prints:
+            if self._leaps.takes(each.line, each.id, each.id, reached):
+                taken.append(each)
+                reached = each.id if reached is None else max(reached, each.id)
+            else:
+                self.refused += 1
+        if taken and self.healing.concerns(min(each.id for each in taken)):
+            self.heal(taken)
+        self._send_ready(self.tape.offer(taken))
 
     def heal(self, prints: Sequence[Print]) -> None:
         """Take old trades: what of *prints* falls into a hole."""
@@ -102,7 +113,8 @@ class TradeFeed:
         fresh = [*self._held, *ready]
         if not fresh:
             return
-        effective = self.recording.clock.settle([each.time_ns for each in fresh], None, waited=waited)
+        times, received = [each.time_ns for each in fresh], [each.recv_ns for each in fresh]
+        effective = self.recording.clock.settle(times, received, None, waited=waited)
         settled, self._held = fresh[: len(effective)], fresh[len(effective) :]
         self._held_ticks = 0
         begin = 0
@@ -117,7 +129,9 @@ class TradeFeed:
         Else leave everything as it is and say False: they have to be taken one by one.
         """
         ids, clock, tape = prints.ids, self.recording.clock, self.tape
-        if self._held or tuple(ids) != tuple(range(ids[0], ids[0] + len(ids))):
+        if self._held or tape.last_id is None or prints.last.line in self._leaps.lines:
+            return False
+        if tuple(ids) != tuple(range(ids[0], ids[0] + len(ids))):
             return False
         if self.healing.concerns(ids[0]):
             return False
@@ -131,7 +145,7 @@ class TradeFeed:
             return False
         tape.follow(ids[-1], prints.last)
         self._held_ticks = 0
-        self._emit(prints._replace(prices=prices, sizes=sizes), clock.settle(prints.times_ns, None))
+        self._emit(prints._replace(prices=prices, sizes=sizes), clock.follow(prints.times_ns))
         return True
 
     def settle_held(self) -> None:
@@ -253,6 +267,7 @@ class TradeFeed:
             "ledger": self.ledger.dump(),
             "tape": self.tape.dump(),
             "healing": self.healing.dump(),
+            "leaps": self._leaps.dump(),
             "refused": self.refused,
             "scales": (self.scales.price, self.scales.size),
             "last": tuple(self._last),
@@ -269,6 +284,7 @@ class TradeFeed:
         self.ledger.load(state["ledger"])
         self.tape.load(state["tape"])
         self.healing.load(state.get("healing", []))
+        self._leaps.load(state.get("leaps", [{}, []]))
         self.refused, self.scales = state["refused"], Scales(*state["scales"])
         self._last, self._last_ns = Source(*state["last"]), state["last_ns"]
         self._sent_id = state["sent_id"]

@@ -59,6 +59,20 @@ def greeting(settings: Settings) -> str:
     )
 
 
+def running(settings: Settings) -> str:
+    """Return in one line that a logger runs on DATA_DIR already, "" if none does."""
+    try:
+        pid = int((settings.data_dir / "supervisord.pid").read_text(encoding="ascii", errors="replace"))
+        is_supervisord = b"supervisord" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return ""  # (a killed one leaves its file behind)
+    if not is_supervisord:
+        return ""
+    return (
+        f"a logger runs in {settings.data_dir} (pid {pid}): obl terminate stops it; or use another DATA_DIR"
+    )
+
+
 def taken(settings: Settings) -> str:
     """Return in one line which port is taken that a process will listen on, "" for none."""
     ports = [("MANAGER_PORT", settings.manager_host, settings.manager_port)]
@@ -106,7 +120,7 @@ def main() -> None:
         settings = load_settings(os.environ)
         make_folder(settings.data_dir / "logs")
         runtime_dir = Endpoints(settings).runtime_dir
-        refused = taken(settings) or other_windows(settings)
+        refused = running(settings) or taken(settings) or other_windows(settings)
     except (BadSetting, OSError) as error:
         print(f"obl-run: {error}", file=sys.stderr)
         sys.exit(2)
@@ -117,5 +131,5 @@ def main() -> None:
         print(f"warning: {warning}", file=sys.stderr)
     print(greeting(settings), flush=True)
     environment = {**os.environ, **exported(settings, runtime_dir)}
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]
+    command = [sys.executable, "-m", "control.supervisord", "-n", "-c", str(configuration)]
     os.execve(sys.executable, command, environment)  # noqa: S606  # becomes supervisord: nothing stands between it and a signal

@@ -5,16 +5,46 @@ programs start again whenever they end.
 """
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Error, ServerProxy
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from wire.log import log
 
 _SOCKET = "supervisor.sock"
 _RUNNING = "RUNNING"
+
+ANSWER_S = 5.0
+"""It answers in milliseconds, or it is stopped or stuck: control goes on without it."""
+
+
+class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]  # (untyped)
+    """One that does not wait for ever."""
+
+    socketfile: str
+
+    def connect(self) -> None:
+        """Connect to the socket's file."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(ANSWER_S)
+        self.sock.connect(self.socketfile)
+
+
+class Transport(SupervisorTransport):  # type: ignore[misc]  # (untyped)
+    """The way to the supervisord whose Unix socket is at *path*; ``TimeoutError``: it does not answer."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(None, None, f"unix://{path}")
+        self._path = str(path)
+        self._get_connection = self._dial
+
+    def _dial(self) -> _Connection:
+        connection = _Connection("localhost")
+        connection.socketfile = self._path
+        return connection
 
 
 class Supervisor:
@@ -23,7 +53,7 @@ class Supervisor:
     def __init__(self, runtime_dir: Path) -> None:
         self._signalled: dict[str, int] = {}
         self._again: set[str] = set()
-        self._url = f"unix://{runtime_dir / _SOCKET}"
+        self._path = runtime_dir / _SOCKET
 
     def pid(self) -> int:
         """Return the pid of the supervisord that started this process, 0 where none did."""
@@ -58,7 +88,7 @@ class Supervisor:
         if not self.pid():
             return None
         try:
-            with ServerProxy("http://127.0.0.1", SupervisorTransport(None, None, self._url)) as server:
+            with ServerProxy("http://127.0.0.1", Transport(self._path)) as server:
                 return getattr(server.supervisor, method)(*arguments)
         except (OSError, Error) as error:
             log.warning(

@@ -123,7 +123,7 @@ class Listing:
         known = {s: found[s] for s in symbols if s in found}
         changed = {s: i for s, i in known.items() if self.instruments.get(s, i) != i}
         self.instruments.update(known)
-        unknown = {s: f"{self._venue.NAME} does not list {s}" for s in symbols if s not in found}
+        unknown = {s: f"{self._venue.NAME} does not list it" for s in symbols if s not in found}
         return Finding(known, unknown, "", changed)
 
     def _refused(self, symbols: tuple[str, ...], cause: str, status: int, body: bytes) -> Finding:
@@ -132,7 +132,7 @@ class Listing:
             self._groups.extendleft([(symbols[half:], cause), (symbols[:half], cause)])
             return Finding({}, {}, "", {})
         reason = self._venue.refusal(status, body)
-        return Finding({}, {s: f"{self._venue.NAME} does not know {s}: {reason}" for s in symbols}, "", {})
+        return Finding({}, dict.fromkeys(symbols, f"{self._venue.NAME} does not know it: {reason}"), "", {})
 
     def _enqueue(self, symbols: Sequence[str], cause: str) -> None:
         for start in range(0, len(symbols), MOST_SYMBOLS):

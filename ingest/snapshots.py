@@ -7,6 +7,7 @@ state    event                                            next     why
 IDLE     subscribed on a connection, no snapshot yet      NEEDED   cause ``subscribe``
 IDLE     connection closed, no other carries the chain on NEEDED   ``connection``, once subscribed again
 IDLE     update beyond the next id                        NEEDED   ``gap``
+IDLE     update at an id that cannot be true (venue.leap) IDLE     it stays in the journal
 IDLE     command, wish                                    NEEDED   ``command``, ``wish`` (paced)
 IDLE     an audit is due (ingest.audits)                  NEEDED   ``audit``, when the budget has room for it
 NEEDED   what is there suffices                           NEEDED   said in the journal
@@ -28,6 +29,8 @@ snapshot (Coinbase ``level2_batch``) has no
 from enum import Enum
 
 import msgspec
+
+from venue.leap import LEAP, leaps
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -78,10 +81,12 @@ class State(Enum):
 class _Chain:
     """Updates of one connection whose ids follow one another."""
 
-    __slots__ = ("first", "last", "since")
+    __slots__ = ("first", "last", "leap", "since")
 
     def __init__(self, first: int, last: int, since: int) -> None:
         self.first, self.last, self.since = first, last, since
+        self.leap: int | None = None
+        """Id of the last update that was too far beyond all others to be believed alone."""
 
 
 class Need:
@@ -126,7 +131,7 @@ class Need:
     def continues(self, link: int, first: int, last: int) -> bool:
         """Take the updates *first* to *last* where they go on from the link's chain: nearly all do."""
         chain = self._chains.get(link)
-        if chain is None or first > chain.last + 1:
+        if chain is None or first > chain.last + 1 or last - chain.last > LEAP:
             return False
         if last > chain.last:
             chain.last = last
@@ -138,12 +143,18 @@ class Need:
             return True
         chain = self._chains.get(link)
         if chain is None:
+            if leaps(last, None):
+                return True
             self.subscribed(link, now)
             begins = bool(self._chains) or self.joined is None or first <= self.joined + 1
             self._chains[link] = _Chain(first, last, now)
             if not begins:
                 self._need(self.cause)
             return begins
+        if leaps(last, chain.last):
+            known, chain.leap = chain.leap, last
+            if known is None or first <= known or leaps(last, known):
+                return True
         if self.joined is None or first > self.joined + 1:
             self._chains[link] = _Chain(first, last, now)
             self._need("gap")

@@ -290,6 +290,23 @@ class Archive:
         """
         return ranges.trades(self, parse_security(security), *self._range(start, end), gaps)
 
+    def within(self, security: str, start: Moment, end: Moment, *, trades: bool) -> None:
+        """Return if the stored book (or the trades) of *security* reaches into ``[start, end)``.
+
+        Raises:
+            NotStored: the range lies wholly before or after it.
+            Unreadable: there is none.
+        """
+        security, (low, high) = parse_security(security), self._range(start, end)
+        kinds, what = (TRADE_KINDS, "trade") if trades else (BOOK_KINDS, "update")
+        newest, oldest = self.blocks.newest(security, kinds, now_ns()), self.blocks.after(security, kinds, 0)
+        if not newest or not oldest:
+            raise Unreadable(f"no {what} of {security} is stored yet")
+        if low > newest[-1].last_effective_ns:
+            raise NotStored(security, newest[-1].last_effective_ns, f"the last stored {what} is of")
+        if high <= oldest[0].first_time_ns:
+            raise NotStored(security, oldest[0].first_time_ns, f"the first stored {what} is of")
+
     def gaps(self, security: str | None = None) -> list[dict[str, Any]]:
         """Return the rows of the gap ledger, by security and time."""
         rows = []

@@ -79,6 +79,7 @@ def replay(
 
     with opened() as archive:
         lines = shapes.replay(archive.replay(security, start, end, trades=trades, gaps=gaps.value))
+        lines = _some(lines, lambda: archive.within(security, start, end, trades=False))
         show.json_lines(lines) if as_json else _print_each(lines, _happened)
 
 
@@ -91,6 +92,7 @@ def trades(
     with opened() as archive:
         answers = archive.trades(security, start, end, gaps.value)
         lines = shapes.traded(answers, with_gaps=gaps is not Holes.exclude)
+        lines = _some(lines, lambda: archive.within(security, start, end, trades=True))
         show.json_lines(lines) if as_json else _print_each(lines, _trade)
 
 
@@ -169,6 +171,16 @@ def opened() -> "Iterator[Archive]":
         raise BadAnswer(str(error)) from error
     except PyMongoError as error:
         raise CannotRun(describe(error, server)) from error
+
+
+def _some(lines: Iterable[dict[str, Any]], else_check: Callable[[], None]) -> Iterator[dict[str, Any]]:
+    """Yield *lines*; where there are none, have *else_check* say why if that is bad."""
+    empty = True
+    for line in lines:
+        empty = False
+        yield line
+    if empty:
+        else_check()
 
 
 def _print_each(lines: Iterable[dict[str, Any]], text: Callable[[dict[str, Any]], str]) -> None:

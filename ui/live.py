@@ -150,6 +150,8 @@ def book(
     if depth is not None:
         args["depth"] = depth
     answer = _ask("book", args)
+    if orders and any(len(row) == 2 for row in [*answer["bids"], *answer["asks"]]):
+        raise CannotRun(f"{args['security']} is recorded by levels: there are no orders to show")
     return show.json_line(answer) if as_json else show.book(answer, depth or _SHOWN_LEVELS)
 
 
@@ -201,7 +203,7 @@ def terminate(as_json: Json = False) -> None:
 
 
 def config(as_json: Json = False) -> None:
-    """Show the settings in force, secrets redacted."""
+    """Show the settings this shell gives (a running logger has those of its start), without secrets."""
     from wire.settings import Settings
 
     shown = _settings().shown()
@@ -211,7 +213,11 @@ def config(as_json: Json = False) -> None:
         {"setting": name, "value": shown[name], "meaning": field.description}
         for name, field in ((key.upper(), each) for key, each in Settings.model_fields.items())
     ]
-    return show.table(rows, ("setting", "value", "meaning"), "")
+    show.table(rows, ("setting", "value", "meaning"), "")
+    sys.stdout.write(
+        "\nas this shell gives them; a logger that runs has those of the shell that started it\n"
+    )
+    return None
 
 
 # --- asking ----------------------------------------------------------------------------------

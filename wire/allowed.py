@@ -3,6 +3,7 @@
 A check raises ValueError with what is allowed; wire.settings puts the variable and its value before it.
 """
 
+import base64
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +21,7 @@ _DATABASE_BYTES = 63
 """MongoDB's limit of a database's name."""
 
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9._\-\[\]:]+")
+_ENDPOINTS = "host:port[,host:port] or a mongodb:// URI"
 _URI = re.compile(r"mongodb(\+srv)?://.")
 
 
@@ -113,9 +115,39 @@ def _database(name: str) -> str:
 
 def _endpoint(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
-    if not _URI.match(text) and not all(_HOST_AND_PORT.fullmatch(each.strip()) for each in text.split(",")):
-        raise ValueError("host:port[,host:port] or a mongodb:// URI")
+    is_uri = _URI.match(text) is not None
+    hosts = (text.partition("://")[2] if is_uri else text).partition("/")[0].rpartition("@")[2].split(",")
+    if not is_uri and not all(_HOST_AND_PORT.fullmatch(each.strip()) for each in text.split(",")):
+        raise ValueError(_ENDPOINTS)
+    if not all(_has_sound_port(host.strip()) for host in hosts):
+        raise ValueError(f"{_ENDPOINTS}, with ports from 1 to 65535")
     return value
+
+
+def _has_sound_port(host: str) -> bool:
+    try:
+        return urlsplit(f"//{host}").port != 0
+    except ValueError:
+        return False
+
+
+def _base64(value: SecretStr) -> SecretStr:
+    try:
+        sound = bool(base64.b64decode(value.get_secret_value(), validate=True))
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError("the secret as Coinbase gives it, which is base64")
+    return value
+
+
+def _certificates(path: Path) -> Path:
+    try:
+        with path.expanduser().open("rb"):
+            return path.expanduser()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "no such path"
+        raise ValueError(f"a file that can be read ({reason})") from error
 
 
 Level = Annotated[Literal["Debug", "Info", "Warning", "Error", "Critical"], BeforeValidator(_level)]
@@ -129,5 +161,7 @@ Window = Annotated[int, Field(ge=1, le=_HOUR_S), AfterValidator(_divides_hour)]
 Folder = Annotated[Path, AfterValidator(_full_path)]
 Database = Annotated[str, AfterValidator(_database)]
 Endpoint = Annotated[SecretStr, AfterValidator(_endpoint)]
+Base64 = Annotated[SecretStr, AfterValidator(_base64)]
+Certificates = Annotated[Path, AfterValidator(_certificates)]
 Socket = Annotated[str, _address(("ws", "wss"))]
 Site = Annotated[str, _address(("http", "https"))]

@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from wire.allowed import (
+    Base64,
+    Certificates,
     Database,
     Endpoint,
     Folder,
@@ -52,6 +54,12 @@ _SECRETS = (
     "COINBASE_API_PASSPHRASE",
 )
 """Never shown, and each also as ``..._FILE``; an endpoint may be a URI that holds a password."""
+
+
+_SECRET_OPTIONS = re.compile(
+    r"([?&;][^=&;]*(?:password|secret|token|key|properties)[^=&;]*=)[^&;]*", re.IGNORECASE
+)
+"""Of a mongodb:// URI."""
 
 
 class BadSetting(ValueError):
@@ -98,7 +106,7 @@ class Settings(BaseModel):
     mongodb_password: SecretStr | None = Field(None, description="The user's password.")
     mongodb_authsource: str = Field("admin", description="Database that knows the user.")
     mongodb_tls: Switch = Field(False, description="Speak TLS with the external database.")
-    mongodb_tls_ca_file: Path | None = Field(
+    mongodb_tls_ca_file: Certificates | None = Field(
         None, description="Certificate authorities for that (unset: the system's)."
     )
     mongodb_embedded_port: Port = Field(27117, description="Port of the embedded server, on loopback.")
@@ -117,7 +125,7 @@ class Settings(BaseModel):
     coinbase_api_key: SecretStr | None = Field(
         None, description="With secret and passphrase: every order (L3) instead of level 2."
     )
-    coinbase_api_secret: SecretStr | None = Field(None, description="See COINBASE_API_KEY.")
+    coinbase_api_secret: Base64 | None = Field(None, description="See COINBASE_API_KEY.")
     coinbase_api_passphrase: SecretStr | None = Field(None, description="See COINBASE_API_KEY.")
     orderbook_updatefrequency: Frequency = Field(
         1000, description="Milliseconds between Binance's depth updates: 1000 or 100."
@@ -258,7 +266,8 @@ def _redacted(name: str, value: SecretStr) -> str:
     """Return *value* as it may be seen: only an endpoint, and of that not its user and password."""
     if name != "mongodb_endpoint":
         return "***"
-    return re.sub(r"//.*@", "//***@", value.get_secret_value())
+    without_user = re.sub(r"//.*@", "//***@", value.get_secret_value())
+    return _SECRET_OPTIONS.sub(r"\1***", without_user)
 
 
 def is_loopback(host: str) -> bool:
@@ -315,9 +324,11 @@ def _from_file(name: str, path: str) -> str:
         text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise BadSetting(f"{name}={path!r}: the file cannot be read ({reason})") from None
+        raise BadSetting(
+            f"{name}={path!r}: allowed is a file with it (this cannot be read: {reason})"
+        ) from None
     if not text:
-        raise BadSetting(f"{name}={path!r}: the file is empty")
+        raise BadSetting(f"{name}={path!r}: allowed is a file with it (this is empty)")
     return text
 
 
@@ -337,5 +348,11 @@ def _one_sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
     field = str(first["loc"][0])
     name = field.upper()
     value = "***" if name in _SECRETS else repr(values.get(field))
-    allowed = str(reason) if reason else first["msg"][0].lower() + first["msg"][1:]
-    return f"{name}={value}: allowed is {allowed}" if reason else f"{name}={value}: {allowed}"
+    return f"{name}={value}: allowed is {reason or _allowed(first['msg'])}"
+
+
+def _allowed(message: str) -> str:
+    """Return what one of pydantic's own checks allows, of its *message*."""
+    allowed = message.removeprefix("Input should be ").partition(", unable")[0]
+    is_bound = allowed.startswith(("greater", "less"))
+    return f"a number {allowed}" if is_bound else allowed[0].lower() + allowed[1:]

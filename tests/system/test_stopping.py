@@ -12,6 +12,7 @@ from store.times import moment
 from tests.embedded import Server
 from tests.simulator.process import Simulator, running
 from tests.system.running import KEY, Logger, exchanges
+from wire.endpoints import runtime_folder
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -78,7 +79,9 @@ def test_open_windows_are_stored_and_replaced_by_what_falls_into_them_later(
         assert (moment(first["book"]["to"]) or 0) > reached
 
         run_until_past_now(logger, simulator)
+        sockets = runtime_folder(tmp_path / "data")
         assert logger.stop() == 0
+        assert not sockets.exists()
         [hole] = [row for row in logger.answers("gaps", SECURITY) if row["feed"] == "book"]
         assert hole["first_id"] == first["book"]["last_id"] + 1
         assert hole["cause"] == "own_restart"

@@ -1,12 +1,14 @@
 """What supervisord is told to start, for the settings that say how many of each."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from supervisor.options import ServerOptions
 
 from control.health import Workers
-from control.launch import CONFIGURATIONS, exported, other_windows
+from control.launch import CONFIGURATIONS, exported, other_windows, running
 from wire.settings import Settings, load_settings
 
 
@@ -46,3 +48,16 @@ def test_a_first_start_whose_note_a_power_loss_emptied_is_a_first_start(
     assert other_windows(ten) == ""
     assert other_windows(ten) == ""
     assert "was begun with 10" in other_windows(sixty)
+
+
+def test_a_second_start_on_the_same_folder_says_that_a_logger_runs_there(tmp_path: Path) -> None:
+    settings = load_settings({"DATA_DIR": str(tmp_path)})
+    assert running(settings) == ""
+    for left in ("", "no pid", "\0\0", "1"):
+        (tmp_path / "supervisord.pid").write_text(left)
+        assert running(settings) == ""
+    waits = [sys.executable, "-c", "input()", "supervisord"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE) as process:
+        (tmp_path / "supervisord.pid").write_text(f"{process.pid}\n")
+        assert f"a logger runs in {tmp_path} (pid {process.pid})" in running(settings)
+    assert running(settings) == ""

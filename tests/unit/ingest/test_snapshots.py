@@ -56,6 +56,22 @@ def test_the_next_id_is_no_break_nor_is_one_that_reaches_back() -> None:
     assert need.state is State.IDLE
 
 
+def test_an_id_that_cannot_be_true_is_no_break_unless_the_next_update_follows_it() -> None:
+    need = live()
+    assert need.update(1, 1 << 62, 1 << 62, 1)
+    assert need.update(1, 102, 1 << 62, 1)
+    assert need.update(1, 102, 103, 2)
+    assert not need.update(1, 105, 105, 2)
+    need = live()
+    assert need.update(1, 1 << 62, 1 << 62, 1)
+    assert not need.update(1, (1 << 62) + 1, (1 << 62) + 1, 2)
+    need = Need(DEPTH)
+    need.update(1, 1 << 62, 1 << 62, 0)
+    need.update(1, 100, 101, 0)
+    need.asked(DEPTH.wide, 0)
+    assert need.answered(100, 0)
+
+
 def test_a_missing_id_is_a_break_and_only_a_newer_body_joins() -> None:
     need = live()
     assert not need.update(1, 103, 104, S)

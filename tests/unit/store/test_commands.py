@@ -122,6 +122,20 @@ def test_the_lists_are_json_lines_and_empty_ones_are_no_error(obl: Obl, market: 
     assert obl("gaps")[0] == obl("coverage")[0] == obl("trades", "btcusdt", first, last)[0] == 0
 
 
+def test_a_range_wholly_outside_what_is_stored_ends_with_one_and_names_the_nearest_moment(
+    obl: Obl, market: Market
+) -> None:
+    newest = market.states[-1].effective_ns
+    after = iso(newest + 100 * S), iso(newest + 200 * S)
+    for command in ("trades", "replay"):
+        code, lines, error = obl(
+            command, "btcusdt", "2001-01-01", "2001-01-02", "--json", "--gaps", "include"
+        )
+        assert (code, lines, "the first stored" in error) == (1, [], True), error
+        code, lines, error = obl(command, "btcusdt", *after, "--json", "--gaps", "include")
+        assert (code, lines, "the last stored" in error) == (1, [], True), error
+
+
 def test_trades_over_a_hole_are_refused_or_have_a_line_for_it_or_leave_it_out(
     obl: Obl, mongo: Database[Any]
 ) -> None:

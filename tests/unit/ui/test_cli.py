@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
@@ -176,6 +177,20 @@ def test_config_shows_every_setting_and_no_secret(obl: Obl) -> None:
     assert shown["MANAGER_AUTHKEY"] == "***"
     assert shown["MONGODB_ENDPOINT"] == "mongodb://***@h"
     assert "hidden" not in json.dumps(shown)
+    assert "as this shell gives them" in obl("config").out
+
+
+def test_orders_of_a_book_that_is_recorded_by_levels_cannot_be_shown(obl: Obl, here: Installation) -> None:
+    with Peer(here, "book-0") as book, here.client() as client:
+        book.beat({"securities": {A: {"state": "live"}}})
+        while next(row for row in client.call("processes") if row["name"] == "book-0")["state"] != "live":
+            pass  # its beat is on the way
+        levels = {"bids": [["1", "2"]], "asks": []}
+        answering = Thread(target=lambda: book.reply(book.request(), levels))
+        answering.start()
+        ended = obl("book", A, "--orders", "--json")
+        answering.join()
+    assert (ended.code, ended.out, "recorded by levels" in ended.err) == (2, "", True)
 
 
 def test_add_with_wait_returns_when_all_are_live(obl: Obl, here: Installation) -> None:

@@ -59,6 +59,9 @@ def test_an_endpoint_is_shown_without_its_user_and_password() -> None:
     settings = load_settings({"MONGODB_ENDPOINT": "mongodb://me:hidden@host:27017/?tls=true"})
     assert settings.shown()["MONGODB_ENDPOINT"] == "mongodb://***@host:27017/?tls=true"
     assert "hidden" not in repr(settings)
+    options = "tlsCertificateKeyFilePassword=hidden&authMechanismProperties=AWS_SESSION_TOKEN:hidden&w=1"
+    shown = load_settings({"MONGODB_ENDPOINT": f"mongodb://host/?{options}"}).shown()["MONGODB_ENDPOINT"]
+    assert shown == "mongodb://host/?tlsCertificateKeyFilePassword=***&authMechanismProperties=***&w=1"
 
 
 def test_a_bad_endpoint_is_told_without_its_password() -> None:
@@ -76,7 +79,12 @@ def test_an_endpoint_is_hosts_or_a_uri(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("MANAGER_PORT", "70000", "65535"),
+        ("MANAGER_PORT", "70000", "a number less than or equal to 65535"),
+        ("MANAGER_PORT", "none", "a valid integer"),
+        ("MONGODB_ENDPOINT", "db:99999", "ports from 1 to 65535"),
+        ("MONGODB_ENDPOINT", "mongodb://me:pw@db1:1,db2:0/?tls=true", "ports from 1 to 65535"),
+        ("COINBASE_API_SECRET", "no base64!", "base64"),
+        ("MONGODB_TLS_CA_FILE", "/nowhere/ca.pem", "No such file"),
         ("WINDOW_SECONDS", "7", "divides 3600"),
         ("CHANGE_INTERVAL_MS", "3333", "divisor of WINDOW_SECONDS"),
         ("ORDERBOOK_UPDATEFREQUENCY", "250", "100 or 1000"),
@@ -97,8 +105,10 @@ def test_an_endpoint_is_hosts_or_a_uri(text: str) -> None:
 )
 def test_a_refusal_says_what_is_allowed(name: str, text: str, says: str) -> None:
     line = refusal(**{name: text})
-    assert line.startswith(name)
+    assert line.startswith(f"{name}=")
+    assert ": allowed is " in line
     assert says in line
+    assert "pw" not in line
 
 
 def test_the_well_known_key_is_taken_on_loopback_only_and_warned_of() -> None:
