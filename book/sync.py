@@ -17,6 +17,7 @@ LIVE     update at or before the last id          LIVE     old (dropped)
 LIVE     update beyond                            LIVE     kept while its connection's rivals may bring what
                                                            is between
 LIVE     ids between missing                      WAITING  Gap; the update beyond and all later ones are kept
+any      an update that cannot be                 same     as if its connection had passed over it
 LIVE     desync (the book says so)                WAITING  kept: the updates from there on
 
 An id is *missing* when every connection of every line that is open for the security has brought a later one
@@ -185,7 +186,7 @@ class Sync:
         return self._drain(update.recv_ns)
 
     def accepts(self, snapshot_id: int) -> bool:
-        """Say whether a snapshot at *snapshot_id* can be the book's base now; counts it as stale if not."""
+        """Say whether a snapshot at *snapshot_id* can be the base now; counts it as stale if not."""
         if self.state is State.LIVE:
             return False
         beyond = next((u for u in self._kept if u.last_id > snapshot_id), None)
@@ -207,6 +208,13 @@ class Sync:
         self.last_id = last_id
         for update in again:
             self._keep(update)
+
+    def refuse(self, last_id: int, again: list[Update], *, is_base: bool) -> Outcome:
+        """Take the update after *last_id* back, which cannot be: another connection may bring it whole."""
+        self.last_id, self.state = last_id, State.BASED if is_base else State.LIVE
+        for update in again:
+            self._keep(update)
+        return self._drain(0)
 
     def closed(self, line: str, connection: int, reason: str, recv_ns: int) -> Outcome:
         """Note the end of a connection: what only it could still have brought is missing now."""

@@ -24,7 +24,7 @@ from book.scales import Column, Finer, Refused, Scales, exact, factor, raised
 from book.source import Source
 from book.tape import Print, Tape
 from book.windows import Windows
-from venue.numbers import at_scale
+from venue.numbers import at_scale, is_number
 from wire.runs import Marks, Trades
 
 
@@ -70,6 +70,13 @@ class TradeFeed:
 
     def take(self, prints: Sequence[Print]) -> None:
         """Send those of *prints* that are new, and next, or fill a hole."""
+        # one that is no trade must not keep away what another connection brings whole
+        whole = [each for each in prints if is_number(each.price) and is_number(each.size)]
+        self.refused += len(prints) - len(whole)
+        if whole:
+            self._take(whole)
+
+    def _take(self, prints: Sequence[Print]) -> None:
         if self.healing.concerns(min(each.id for each in prints)):
             self.heal(prints)
         self._send_ready(self.tape.offer(prints))
