@@ -18,11 +18,12 @@ from typing import Any
 from book.audit import Fresh
 from book.bookfeed import BookFeed, Stopped
 from book.compare import audit
+from book.feedsync import FeedSync
 from book.outlet import Outlet, earliest
 from book.run import Run
 from book.scales import Refused
 from book.source import Source
-from book.sync import FeedSync, Outcome, State, Sync, Update
+from book.sync import Outcome, State, Sync, Update
 from book.windows import Windows
 from journal.group import Record
 from journal.payload import Rest

@@ -24,25 +24,18 @@ import msgspec
 
 from book import backfill, reading
 from book.bookfeed import BookFeed, Stopped
+from book.feedsync import FeedSync
 from book.joined import Joined
 from book.outlet import Outlet, earliest
 from book.presence import Presence
 from book.scales import Refused, Scales
-from book.sync import FeedSync, State, Sync, Update
+from book.sync import State, Sync, Update
 from book.tape import Print
 from book.trades import TradeFeed
 from book.windows import Recipe
 from journal.group import Record
 from journal.payload import Command, Connection, Rest
-from venue.api import (
-    BookSnapshot,
-    DepthUpdate,
-    Feed,
-    OrderEvent,
-    Trade,
-    UnknownFrame,
-    Venue,
-)
+from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, Trade, UnknownFrame, Venue
 from venue.columns import Columns
 from wire.messages import Policy
 from wire.names import epoch_of, symbol_of
