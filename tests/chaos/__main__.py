@@ -33,7 +33,7 @@ from tests.chaos.tally import MOST, Tally
 from tests.simulator.process import running
 from tests.system.running import KEY
 
-INSTANTS = 100
+INSTANTS = 60
 RATE = "40"
 """Updates a second and security."""
 
