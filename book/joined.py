@@ -19,11 +19,12 @@ from typing import Any
 from book.audit import Fresh
 from book.bookfeed import BookFeed, Stopped
 from book.compare import audit
+from book.feedsync import FeedSync
 from book.outlet import Outlet, earliest
 from book.run import Run
 from book.scales import Refused
 from book.source import Source
-from book.sync import FeedSync, Outcome, State, Sync, Update
+from book.sync import Outcome, State, Sync, Update
 from book.windows import Windows
 from journal.group import Record
 from journal.payload import Rest
@@ -56,6 +57,8 @@ class Joined:
         self._symbol = symbol
         self._feed = feed
         self._was_desync = False
+        self._refused_after: int | None = None
+        """The last id before an update that cannot be."""
         self._waiting_ticks = 0
         self._base_at: Marks = {}
         """Where the body of the snapshot lies that waits for its first update."""
@@ -74,7 +77,9 @@ class Joined:
     def wishes_snapshot(self) -> bool:
         """Say whether only a new snapshot helps, and none seems to be on its way."""
         waits = self.sync.state is State.WAITING
-        return waits and (self._was_desync or self._waiting_ticks >= WISH_TICKS)
+        # no line sees that what it brought cannot be
+        unseen = self._was_desync or self._refused_after == self.sync.last_id
+        return waits and (unseen or self._waiting_ticks >= WISH_TICKS)
 
     def take(self, updates: list[Update]) -> None:
         """Put *updates* through the sync rule and apply what is ready, as few times as possible."""
@@ -166,6 +171,9 @@ class Joined:
         """Go back to where the book is good, and wait for a snapshot."""
         if stopped is None:
             return
+        if isinstance(self.sync, Sync) and stopped.cause == "venue":
+            self._refuse(self.sync, stopped.again)
+            return
         last_id = -1 if self.book.last_id is None else self.book.last_id
         if isinstance(self.sync, Sync):
             self.sync.desync(last_id, stopped.again)
@@ -180,6 +188,13 @@ class Joined:
         if self._is_bare:
             self._is_bare = False
             self.stop(Stopped("disk", []))
+
+    def _refuse(self, sync: Sync, again: list[Update]) -> None:
+        """Go back to before an update that cannot be; unless a connection brings it whole, it is missing."""
+        starting, reached = self.book.starting, self.book.last_id
+        self._refused_after = starting if starting is not None else -1 if reached is None else reached
+        self.book.auditor.skip()
+        self._run(sync.refuse(self._refused_after, again, is_base=starting is not None))
 
     def expect(self, line: str) -> None:
         """Note that *line* records the security, or opened a connection."""
@@ -320,6 +335,7 @@ class Joined:
         return {
             "refused_snapshots": self.refused_snapshots,
             "was_desync": self._was_desync,
+            "refused_after": self._refused_after,
             "waiting_ticks": self._waiting_ticks,
             "base_at": self._base_at,
             "base_ticks": self._base_ticks,
@@ -331,6 +347,7 @@ class Joined:
     def load(self, state: dict[str, Any]) -> None:
         """Become what ``dump`` returned."""
         self.refused_snapshots, self._was_desync = state["refused_snapshots"], state["was_desync"]
+        self._refused_after = state.get("refused_after")
         self._waiting_ticks = state["waiting_ticks"]
         self._base_at, self._base_ticks = state["base_at"], state["base_ticks"]
         self.sync.load(state["sync"])

@@ -10,8 +10,8 @@ has none, but has promised a clock        go as far as that clock
 is away (its journal read to the end,     do not wait for it
 nothing heard of it)
 
-A line that comes back from being away stamps what it appends with the clock of that moment, so nothing of it
-belongs before what went on without it.
+The clock is journal.clock's, one for all lines of a host.  A line that comes back from being away
+stamps what it appends with the clock of that moment, so nothing of it belongs before what went on without it.
 """
 
 from collections import deque

@@ -28,6 +28,7 @@ from book.sending import Queues
 from book.setting import check_checkpoints, journal_folder
 from book.telling import IDS_WENT_BACK, Teller
 from book.windows import Recipe
+from journal.clock import steady_clock
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
 from journal.group import Group
 from journal.reader import Skipped
@@ -83,7 +84,7 @@ class BookService:
         self._tapped: dict[tuple[str, str], int] = {}
         """Of each security and line the position up to which the tap was told."""
         self._teller = Teller()
-        self._merges = merges_of(list(journals))
+        self._merges, self._clock = merges_of(list(journals)), steady_clock(settings.data_dir)
         for line in journals:
             folder = journal_folder(settings, line)
             self._lost[line] = deque()
@@ -335,8 +336,7 @@ class BookService:
     def _is_behind(self, venue: str) -> bool:
         """Say whether records of the venue that are known to be written were not worked off yet."""
         merge = self._merges[venue]
-        oldest_ns = merge.oldest_ns
-        if oldest_ns is not None and time.time_ns() - oldest_ns > ON_ITS_WAY_NS:
+        if (oldest_ns := merge.oldest_ns) is not None and self._clock() - oldest_ns > ON_ITS_WAY_NS:
             return True
         # (one whose group waits for another line's clock is not read on meanwhile)
         return not all(self._follows[line].caught_up for line in merge.hungry)

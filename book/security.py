@@ -24,11 +24,12 @@ import msgspec
 
 from book import backfill, reading
 from book.bookfeed import BookFeed, Stopped
+from book.feedsync import FeedSync
 from book.joined import Joined
 from book.outlet import Outlet, earliest
 from book.presence import Presence
 from book.scales import Refused, Scales
-from book.sync import FeedSync, State, Sync, Update
+from book.sync import State, Sync, Update
 from book.tape import Print
 from book.trades import TradeFeed
 from book.windows import Recipe

@@ -18,12 +18,13 @@ LIVE     update at or before the last id          LIVE     old (dropped)
 LIVE     update beyond                            LIVE     kept while its connection's rivals may bring what
                                                            is between
 LIVE     ids between missing                      WAITING  Gap; the update beyond and all later ones are kept
+any      an update that cannot be                 same     as if its connection had passed over it
 LIVE     desync (the book says so)                WAITING  kept: the updates from there on
 
 An id is *missing* when every connection of every line that is open for the security has brought a later one
 or is closed, or ``RIVAL_NS`` (by receive time) after the first later one came.  Lines are merged before
-(book.merge): two of them are here what two connections of one are.  ``FeedSync`` is the rule for a feed
-that has no ids and sends its own snapshot on each connection (Coinbase ``level2_batch``).
+(book.merge): two of them are here what two connections of one are.  A feed that has no ids and sends its own
+snapshot on each connection has a rule of its own (book.feedsync).
 """
 
 import enum
@@ -32,7 +33,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from book.outlet import earliest
-from book.source import Connections, Source, cause_of, ended_for_disk
+from book.source import Connections, Source
 from venue.api import DepthUpdate, OrderEvent
 from venue.leap import LEAP, leaps
 from wire.names import POSITION_BITS, epoch_of
@@ -45,6 +46,9 @@ goes."""
 BUFFERED_NS = 120_000_000_000
 """A kept update older than this is dropped: a snapshot that comes now was made seconds ago, so it is past
 that update, which would only hold back *done* and fill checkpoints."""
+
+BUFFERED_TICKS = 120
+"""Nor before so many ticks without a base: the clock alone may have been set."""
 
 RIVAL_NS = 5_000_000_000
 """How long (by receive time) another open connection may take to bring an id that one has passed."""
@@ -113,6 +117,7 @@ class Sync:
         self._lows: Marks | None = {}
         """The lowest position among them of each line; None: to be found out."""
         self._source = Source("", 0, 0)
+        self._waited_ticks = 0
         self._lost_after: int | None = None
         """The last id before records that the journal cannot give any more."""
 
@@ -190,7 +195,7 @@ class Sync:
         return self._drain(update.recv_ns)
 
     def accepts(self, snapshot_id: int) -> bool:
-        """Say whether a snapshot at *snapshot_id* can be the book's base now; counts it as stale if not."""
+        """Say whether a snapshot at *snapshot_id* can be the base now; counts it as stale if not."""
         if self.state is State.LIVE:
             return False
         beyond = next((u for u in self._kept if u.last_id > snapshot_id), None)
@@ -208,6 +213,7 @@ class Sync:
         """Go on from an accepted snapshot."""
         self.state = State.BASED
         self.last_id = snapshot_id
+        self._waited_ticks = 0
         return self._drain(recv_ns)
 
     def desync(self, last_id: int, again: list[Update]) -> None:
@@ -216,6 +222,13 @@ class Sync:
         self.last_id = last_id
         for update in again:
             self._keep(update)
+
+    def refuse(self, last_id: int, again: list[Update], *, is_base: bool) -> Outcome:
+        """Take the update after *last_id* back, which cannot be: another connection may bring it whole."""
+        self.last_id, self.state = last_id, State.BASED if is_base else State.LIVE
+        for update in again:
+            self._keep(update)
+        return self._drain(0)
 
     def closed(self, line: str, connection: int, reason: str, recv_ns: int) -> Outcome:
         """Note the end of a connection: what only it could still have brought is missing now."""
@@ -234,7 +247,9 @@ class Sync:
     def tick(self, recv_ns: int) -> Outcome:
         """Let time pass."""
         if self.state is State.WAITING:
-            if self._kept and self._kept[0].recv_ns < recv_ns - BUFFERED_NS:
+            self._waited_ticks += 1
+            is_long = self._waited_ticks >= BUFFERED_TICKS
+            if is_long and self._kept and self._kept[0].recv_ns < recv_ns - BUFFERED_NS:
                 self._kept = [u for u in self._kept if u.recv_ns >= recv_ns - BUFFERED_NS]
                 self._lows = self._kept_since_ns = None
             return NOTHING
@@ -251,6 +266,7 @@ class Sync:
             "source": tuple(self._source),
             "kept": [tuple(update[:-1]) for update in self._kept],
             "lost_after": self._lost_after,
+            "waited_ticks": self._waited_ticks,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -262,6 +278,7 @@ class Sync:
         self._kept = [Update(*update) for update in state["kept"]]
         self._lows = self._kept_since_ns = None
         self._lost_after = state.get("lost_after")
+        self._waited_ticks = state.get("waited_ticks", 0)
 
     def _reach(self, update: Update) -> None:
         _, last_id, position, _, _, connection, _, line, _ = update
@@ -326,75 +343,3 @@ class Sync:
         if self._kept_since_ns is None:
             self._kept_since_ns = min(update.recv_ns for update in self._kept)
         return recv_ns - self._kept_since_ns >= RIVAL_NS
-
-
-class FeedSync:
-    """The rule of a feed whose connections each begin with a snapshot of their own, without ids.
-
-    state    event                                  next     outcome
-    any      snapshot of a connection               LIVE     a chain starts at the snapshot's position + 1
-    LIVE     update of that connection              LIVE     ready: reaches from the last id to its position
-    any      update of another connection           same     old (dropped)
-    LIVE     that connection closes, a new epoch    WAITING
-    """
-
-    def __init__(self) -> None:
-        self.state = State.WAITING
-        self.last_id = -1
-        self.old = 0
-        self._source = Source("", 0, 0)
-        self._reason = ""
-
-    def cause(self, source: Source) -> str:
-        """Say why the chain before a snapshot of *source* ended."""
-        if self._source.epoch != source.epoch:
-            return "disk" if ended_for_disk(self._reason) else "own_restart"
-        if self._source == source:
-            return "venue"
-        return cause_of(self._reason)
-
-    def base(self, position: int, source: Source) -> None:
-        """Go on from the snapshot at *position* that *source* brought."""
-        self.state = State.LIVE
-        self.last_id = position
-        self._source = source
-        self._reason = ""
-
-    def offer(self, update: Update) -> Outcome:
-        """Take *update*, as it arrived; its ids are set here."""
-        if self.state is not State.LIVE or self._source != update.source:
-            self.old += 1
-            return NOTHING
-        first_id, self.last_id = self.last_id + 1, update.position
-        return Outcome([update._replace(first_id=first_id, last_id=update.position)])
-
-    def desync(self) -> None:
-        """Wait for a new snapshot."""
-        self.state = State.WAITING
-
-    def closed(self, line: str, connection: int, reason: str) -> None:
-        """Note the end of a connection."""
-        if (self._source.line, self._source.connection) == (line, connection):
-            self._reason = reason
-            self.state = State.WAITING
-
-    def new_epoch(self, line: str) -> None:
-        """Note the start of another epoch."""
-        if self._source.line == line:
-            self.state = State.WAITING
-
-    def dump(self) -> dict[str, Any]:
-        """Return the state for a checkpoint."""
-        return {
-            "state": self.state.value,
-            "last_id": self.last_id,
-            "old": self.old,
-            "source": tuple(self._source),
-            "reason": self._reason,
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Become what ``dump`` returned."""
-        self.state = State(state["state"])
-        self.last_id, self.old, self._reason = state["last_id"], state["old"], state["reason"]
-        self._source = Source(*state["source"])

@@ -26,7 +26,7 @@ from book.source import Source
 from book.tape import Print, Tape
 from book.windows import Windows
 from venue.leap import Leaps
-from venue.numbers import at_scale
+from venue.numbers import at_scale, is_number
 from wire.runs import Marks, Trades
 
 
@@ -76,7 +76,9 @@ class TradeFeed:
         taken: list[Print] = []
         reached = self.tape.reached
         for each in prints:
-            if self._leaps.takes(each.line, each.id, each.id, reached):
+            # one that is no trade must not keep away what another connection brings whole
+            is_whole = is_number(each.price) and is_number(each.size)
+            if is_whole and self._leaps.takes(each.line, each.id, each.id, reached):
                 taken.append(each)
                 reached = each.id if reached is None else max(reached, each.id)
             else:

@@ -107,7 +107,7 @@ class ConditionService:
                 break
             read += 1
             try:
-                broken = self._core.take(self._ours(unpack_all(data)), time.time_ns())
+                broken = self._core.take(self._ours(unpack_all(data)), time.monotonic_ns())
             except BadMessage as error:
                 log.error('event=bad_batch bytes=%d reason="%s"', len(data), error)
                 continue
@@ -135,7 +135,7 @@ class ConditionService:
             with suppress(BadMessage):
                 answer = unpack(data)
                 if isinstance(answer, Answer):
-                    for name, reason in self._core.answer(answer, time.time_ns()):
+                    for name, reason in self._core.answer(answer, time.monotonic_ns()):
                         log.error('event=refused document="%s" reason="%s"', name, reason)
         self._send()
         self._read_when_room()
@@ -163,11 +163,11 @@ class ConditionService:
             self._documents[bucket].send(pack(document), zmq.NOBLOCK)
         except zmq.Again:
             return False  # no writer has room: the next answer or second tries again
-        self._core.outbox.sent(document, time.time_ns())
+        self._core.outbox.sent(document, time.monotonic_ns())
         return True
 
     def _each_second(self) -> None:
-        self._core.tick(time.time_ns())
+        self._core.tick(time.monotonic_ns())
         for bucket, socket in self._runs.items():
             with suppress(zmq.Again):  # the maintainer is away, or has one to read already
                 token, run = self._core.token(bucket), self._core.newest_run(bucket)

@@ -40,8 +40,10 @@ class Lost(Exception):
 class Connection:
     """An open websocket that never blocks."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, date: str = "") -> None:
         self._socket = sock
+        self.date = date
+        """The ``Date`` of the handshake's answer."""
         self._socket.setblocking(False)
         self._splitter = Splitter()
         self._unsent = b""
@@ -164,7 +166,8 @@ def dial(
                 header=["User-Agent: order-book-logger"],
                 suppress_origin=True,
             )
-            connection = Connection(cast("socket.socket", opened.sock))
+            date = (opened.getheaders() or {}).get("date", "")
+            connection = Connection(cast("socket.socket", opened.sock), date)
         except (websocket.WebSocketException, OSError, ValueError) as error:
             done(None, reason_of(error, venue, urlsplit(url).netloc))
         except Exception as error:  # noqa: BLE001 handed to the loop, which raises it

@@ -27,6 +27,7 @@ from ingest.retention import Retention
 from ingest.roster import save_roster
 from ingest.session import Session
 from ingest.setting import addresses, open_journal, remembered, subscription_of
+from ingest.venueclock import VenueClock
 from ingest.watch import DiskWatch
 from journal.group import Kind
 from journal.payload import Command
@@ -68,6 +69,7 @@ class Ingester:
         self._feed = subscription.feed
         self._unsaved: tuple[Wanted, ...] | None = None
         self._retention = Retention(line)
+        self._venue_clock = VenueClock()
         self._connections: dict[int, Connection] = {}
         self._dialing: set[int] = set()
         self._unfinished: set[int] = set()
@@ -172,7 +174,8 @@ class Ingester:
             except Lost as lost:
                 self._drop(number)
                 self._session.lost(number, str(lost), time.monotonic_ns())
-        self._session.tick(time.monotonic_ns(), f"{time.time():.3f}")
+        now = time.monotonic_ns()
+        self._session.tick(now, self._venue_clock.now_s(now, time.time_ns()))
         self._act()
 
     def _act(self) -> None:
@@ -234,6 +237,7 @@ class Ingester:
         if connection is None:
             self._session.lost(number, reason, now)
         else:
+            self._venue_clock.told(connection.date, now)
             self._connections[number] = connection
             self._loop.on_readable(connection.fileno(), lambda: self._read(number))
             self._session.opened(number, now)

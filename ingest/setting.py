@@ -6,6 +6,7 @@ from pathlib import Path
 from ingest.aside import Aside
 from ingest.link import Subscription
 from ingest.roster import BadRoster, load_roster
+from journal.clock import steady_clock
 from journal.formats import OtherFormat
 from journal.writer import DiskRefused, FolderInUse, Writer, WrongLine
 from venue.api import Credentials, Venue
@@ -69,10 +70,13 @@ def open_journal(folder: Path, line: str, segment_bytes: int) -> Writer:
     Raises:
         CannotRun: another process has it, it is another line's or version's, or the disk does not take it.
     """
-    witness = folder.parent.parent / "epochs" / folder.name
+    data_dir = folder.parent.parent
+    witness, clock = data_dir / "epochs" / folder.name, steady_clock(data_dir)
 
     def opened() -> Writer:
-        return Writer(folder, line, segment_bytes=segment_bytes, now_ns=time.time_ns, witness=witness)
+        return Writer(
+            folder, line, segment_bytes=segment_bytes, now_ns=time.time_ns, clock=clock, witness=witness
+        )
 
     try:
         try:

@@ -81,9 +81,12 @@ class Writer:
         *,
         segment_bytes: int,
         now_ns: Callable[[], int],
+        clock: Callable[[], int] | None = None,
         witness: Path | None = None,
     ) -> None:
         """Open *folder* (made if missing) and begin a new epoch, which is on disk before this returns.
+
+        *now_ns* is the host's time, *clock* what groups are merged by (journal.clock; default: the same).
 
         Raises:
             FolderInUse: another process has it open.
@@ -93,6 +96,7 @@ class Writer:
         """
         self.line = line
         self._folder, self._segment_bytes, self._now_ns = Path(folder), segment_bytes, now_ns
+        self._clock = clock or now_ns
         self._witness = witness
         self._file = -1
         self._broken = ""
@@ -119,7 +123,7 @@ class Writer:
         os.pwrite(self._lock, b"%d\n" % self.epoch, 0)
         os.fsync(self._lock)
         self._next = position_at(self.epoch, 0)
-        self._clock_ns = self._now_ns()
+        self._clock_ns = self._clock()
         self._begin_segment(self._now_ns())
         reason = "torn" if cut else "restart" if newest else "first"
         record = payload.pack(payload.Epoch(cut, reason))
@@ -134,7 +138,7 @@ class Writer:
 
     def clock_ns(self) -> int:
         """Return the line's clock; no group that is appended from now on has an earlier one."""
-        self._clock_ns = max(self._now_ns(), self._clock_ns)
+        self._clock_ns = max(self._clock(), self._clock_ns)
         return self._clock_ns
 
     @property
@@ -160,7 +164,7 @@ class Writer:
             group.TooLarge: more than one group holds.
         """
         now_ns = self._now_ns()
-        self._clock_ns = max(now_ns, self._clock_ns)
+        self._clock_ns = max(self._clock(), self._clock_ns)
         data = pack_group(self.line, kind, self._next, self._clock_ns, rows)
         if self._broken:
             raise DiskRefused(self._broken)

@@ -1,17 +1,20 @@
 """``make chaos``: accidents of the whole logger from a seed, for as many rounds as you like.
 
-Each round is a life of its own: some accidents to processes, wire, REST and database, an orderly end, and
+Each round is a life of its own: bursts of accidents to processes, wire, REST, database and clock, calm after
+each, an orderly end, and
 
 - every document is compared with what ``obl rebuild`` makes of the journals,
 - every stored trade, and the book at random instants, with the market's truth,
-- every missing id with what the journals received and what the schedule explains.
+- every missing id with what the journals received and what the schedule explains,
+- all of them together with what the exchanges sent to nobody: not more than 1.2 times that.
 
 With an even seed there is one line a venue, and every process of ours, the database and supervisord may be
 hit; with an odd one there are two lines, one of them is hit at a time, and nothing may be missing.  A round
-that fails prints how to repeat it.  In the end the accounts of all rounds are printed.
+that fails says where its files are and how to repeat it.  In the end the accounts of all rounds are printed.
 """
 
 import argparse
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -25,11 +28,15 @@ from tests.chaos.life import (
     logger_of,
 )
 from tests.chaos.schedule import schedule
-from tests.chaos.tally import Tally
+from tests.chaos.stepping import HostClock
+from tests.chaos.tally import MOST, Tally
 from tests.simulator.process import running
 from tests.system.running import KEY
 
 INSTANTS = 60
+RATE = "40"
+"""Updates a second and security."""
+
 LEVELS = "800"
 """A side: a snapshot brings all of them, so that a wrong one is seen to differ."""
 
@@ -43,10 +50,12 @@ def play(seed: int, count: int, lines: int, rate: str, tally: Tally) -> None:
     accidents = schedule(seed, count, lines)
     print(f"seed {seed}, {lines} line(s) a venue: {'; '.join(map(str, accidents))}", flush=True)
     flags = ("--rate", rate, "--seed", str(seed), "--levels", LEVELS, "--require-key", KEY)
-    with tempfile.TemporaryDirectory(prefix="obl-chaos-") as folder, running(*flags) as simulator:
-        logger = logger_of(Path(folder), simulator, INGEST_LINES=str(lines))
+    folder = Path(tempfile.mkdtemp(prefix="obl-chaos-"))
+    with running(*flags) as simulator:
+        clock = HostClock(folder)
+        logger = logger_of(folder, simulator, INGEST_LINES=str(lines), **clock.environment)
         try:
-            happened = live(logger, simulator, accidents, lines)
+            happened = live(logger, simulator, clock, accidents, lines)
             tally.happened(lines, happened)
             is_what_the_market_was(logger, simulator, happened, seed, INSTANTS, tally)
             assert tally.clean, tally.bad()
@@ -54,17 +63,21 @@ def play(seed: int, count: int, lines: int, rate: str, tally: Tally) -> None:
             is_what_the_journals_say(logger)
             wrong = sum(each.what == "wrong" for each in accidents)
             assert len(differing_audits(logger)) <= wrong, differing_audits(logger)
+        except BaseException:
+            print(f"the logger's files are in {folder}", flush=True)
+            raise
         finally:
             logger.kill()
+    shutil.rmtree(folder)
 
 
 def main() -> None:
     """Play the rounds that the command line asks for."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=time.time_ns() // 10**9 % 100_000)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--accidents", type=int, default=12)
-    parser.add_argument("--rate", default="40", help="updates a second and security")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--accidents", type=int, default=84, help="of a round; 12 rounds of them: 1,008")
+    parser.add_argument("--rate", default=RATE, help="updates a second and security")
     arguments = parser.parse_args()
     tally = Tally()
     try:
@@ -72,13 +85,14 @@ def main() -> None:
             seed, started = arguments.seed + n, time.monotonic()
             try:
                 play(seed, arguments.accidents, 1 + seed % 2, arguments.rate, tally)
-            except AssertionError:
+            except Exception:
                 again = f"SEED={seed} ROUNDS=1 ACCIDENTS={arguments.accidents}"
                 print(f"seed {seed} failed; make chaos {again} plays it again", flush=True)
                 raise
             print(f"seed {seed}: as it should be, {time.monotonic() - started:.0f} s", flush=True)
     finally:
         print(tally.table(), flush=True)
+    assert tally.ratio <= MOST, f"missing are {tally.ratio:.2f} times what the schedule explains"
 
 
 if __name__ == "__main__":

@@ -8,13 +8,16 @@ from typing import Any
 
 from store.connection import connect
 from store.embedded import running as database_running
-from tests.chaos.accidents import PATIENCE_S, Accident, happen
+from tests.chaos.accidents import CALM, Accident, happen
 from tests.chaos.comparing import different, documents, rebuilt
 from tests.chaos.evidence import Evidence
 from tests.chaos.market import archive_of, compare
-from tests.chaos.schedule import Happened
-from tests.chaos.tally import Tally
-from tests.chaos.wire import happen_on_wire, lines_are_up
+from tests.chaos.scene import PATIENCE_S, Scene, answers
+from tests.chaos.schedule import Happened, is_on_wire
+from tests.chaos.stepping import HostClock
+from tests.chaos.tally import Hole, Tally
+from tests.chaos.wire import happen_on_wire, lines_are_up, spare
+from tests.simulator.heard import BOOK, TRADES, Lost
 from tests.simulator.process import Simulator
 from tests.system.running import Logger, exchanges
 from tests.system.test_end_to_end import is_stored_until_now
@@ -34,7 +37,7 @@ def logger_of(folder: Path, simulator: Simulator, **settings: str) -> Logger:
         WINDOW_SECONDS="2",
         BASE_IMAGE_SECONDS="6",
         CHECKPOINT_SECONDS="3",
-        JOURNAL_KEEP_SECONDS="86400",
+        JOURNAL_KEEP_SECONDS="864000",
         AUDIT_SECONDS="3",
         **exchanges(simulator),
         **settings,
@@ -42,41 +45,54 @@ def logger_of(folder: Path, simulator: Simulator, **settings: str) -> Logger:
 
 
 def live(
-    logger: Logger, simulator: Simulator, accidents: Sequence[Accident], lines: int = 1
+    logger: Logger, simulator: Simulator, clock: HostClock, accidents: Sequence[Accident], lines: int = 1
 ) -> list[Happened]:
-    """Let *accidents* happen one after the other, come to rest, and stop in order; return what happened."""
+    """Let *accidents* happen, come to rest, and stop in order; return what happened."""
+    scene = Scene(logger, simulator, clock, SECURITIES, lines)
     logger.start()
-    logger.eventually("control answers", lambda: logger.obl("ping").returncode == 0, PATIENCE_S)
+    scene.eventually("control answers", lambda: answers(logger))
+    _calm(scene)
+    happened = _happen(scene, accidents)
     for security in SECURITIES:
-        logger.eventually(f"{security} is live", lambda s=security: logger.state(s) == "live", PATIENCE_S)
-    logger.eventually("all lines are up", lambda: lines_are_up(simulator, lines), PATIENCE_S)
-    happened = _happen(logger, simulator, accidents, lines)
-    for security in SECURITIES:
-        simulator.fault(security.partition(":")[0], "clear")
         is_stored_until_now(logger, simulator, security)
     logger.eventually("missing trades are fetched", lambda: not _open_trades(logger), PATIENCE_S)
     assert logger.stop() == 0, logger.logs()[-6000:]
     return happened
 
 
-def _happen(
-    logger: Logger, simulator: Simulator, accidents: Sequence[Accident], lines: int
-) -> list[Happened]:
+def _calm(scene: Scene) -> None:
+    """Let all end, and wait until each line is connected and each book at the exchange's present."""
+    scene.everything_ended()
+    for venue in scene.simulator.ports:
+        scene.simulator.fault(venue, "clear")
+    scene.eventually("all lines are up", lambda: lines_are_up(scene.simulator, scene.lines))
+    scene.reaches_now()
+    scene.spared.clear()
+
+
+def _happen(scene: Scene, accidents: Sequence[Accident]) -> list[Happened]:
     """Let *accidents* happen; what comes before a calm may have consequences until its end."""
     happened: list[Happened] = []
-    pending: list[tuple[Accident, int]] = []
+    burst: list[Accident] = []
+    rng, began = random.Random(len(accidents)), time.monotonic()
     for accident in accidents:
-        from_ns = time.time_ns()
-        if accident.venue:
-            happen_on_wire(accident, logger, simulator)
-        else:
-            happen(accident, logger, simulator, SECURITIES)
-        pending.append((accident, from_ns))
-        if accident.what == "calm":
-            logger.eventually("all lines are up", lambda: lines_are_up(simulator, lines), PATIENCE_S)
-            happened += [Happened(*each, time.time_ns()) for each in pending]
-            pending = []
-    return happened + [Happened(*each, time.time_ns()) for each in pending]
+        if accident != CALM:
+            burst.append(accident)
+            continue
+        from_ns = scene.now_ns()
+        if scene.lines > 1 and is_on_wire(burst):
+            spare(scene, rng)
+        for each in burst:
+            scene.advance(each.after)
+            if each.venue:
+                happen_on_wire(each, scene)
+            else:
+                happen(each, scene)
+        _calm(scene)
+        happened += [Happened(each, from_ns, scene.now_ns()) for each in burst]
+        print(f"  {len(happened)} accidents, {time.monotonic() - began:.0f} s", flush=True)
+        burst = []
+    return happened
 
 
 def _open_trades(logger: Logger) -> list[dict[str, Any]]:
@@ -104,8 +120,20 @@ def is_what_the_market_was(
         for security in SECURITIES:
             tally.compared(compare(archive, simulator, security, rng, instants))
             evidence = Evidence(logger.folder / "data/journal", security)
-            unreceived = {feed: evidence.lost(feed) for feed in ("book", "trades")}
-            tally.ledger(security, archive.gaps(security), unreceived, happened)
+            unreceived = {
+                feed: [_when(simulator, security, feed, lost) for lost in evidence.lost(feed)]
+                for feed in (BOOK, TRADES)
+            }
+            unsent = simulator.unheard(*security.split(":"))
+            tally.ledger(security, archive.gaps(security), unreceived, unsent, happened)
+
+
+def _when(simulator: Simulator, security: str, feed: str, lost: Lost) -> Hole:
+    """Return *lost* with the times of its first and last id."""
+    venue, _, symbol = security.partition(":")
+    name = "trade_id" if feed == TRADES else "update_id"
+    from_ns, to_ns = (simulator.truth_moment(venue, symbol, **{name: n}) for n in (lost.first, lost.last))
+    return Hole(*lost, from_ns, to_ns)
 
 
 def differing_audits(logger: Logger) -> list[dict[str, Any]]:

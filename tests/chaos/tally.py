@@ -2,14 +2,30 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.chaos.evidence import Lost
 from tests.chaos.market import Compared, missing_ids
 from tests.chaos.schedule import Happened, may_lose
 
+MOST_UNPLACED = 100_000
+"""Bounds what is counted where no snapshot came: there is none at the end of a round."""
+
 SLACK_NS = 1_000_000_000
 """How long before a fault what it costs may have been sent: that much waits in sockets at most."""
+
+
+MOST = 1.2
+"""How many times what the exchanges sent to nobody the ledger may hold."""
+
+
+class Hole(NamedTuple):
+    """Ids that no line received, when they were sent, and where the book can go on at the latest."""
+
+    first: int
+    last: int
+    placed_id: int
+    from_ns: int
+    to_ns: int
 
 
 class Tally:
@@ -25,8 +41,14 @@ class Tally:
         self.rows: Counter[str] = Counter()
         self.ids: Counter[str] = Counter()
         self.healed = self.unreceived = 0
-
+        self.unsent = 0
+        """Ids that the exchanges sent to nobody, and those until the next REST book that they gave."""
         self.unexplained: list[str] = []
+
+    @property
+    def ratio(self) -> float:
+        """Ids missing beside those that the exchanges sent to nobody."""
+        return self.ids.total() / max(self.unsent, 1)
 
     @property
     def clean(self) -> bool:
@@ -61,10 +83,14 @@ class Tally:
         self,
         security: str,
         rows: Sequence[Mapping[str, Any]],
-        unreceived: Mapping[str, Sequence[Lost]],
+        unreceived: Mapping[str, Sequence[Hole]],
+        unsent: Mapping[str, Sequence[Sequence[int]]],
         happened: Sequence[Happened],
     ) -> None:
-        """Hold the ledger's *rows* of *security* against what happened and, by feed, the unreceived."""
+        """Hold the ledger's *rows* of *security* against what happened and, by feed, the unreceived.
+
+        *unsent* is [first, last, where a book can go on] of what the exchange sent to nobody.
+        """
         venue = security.partition(":")[0]
         losing = [each for each in happened if may_lose(each.accident, venue)]
         for row in rows:
@@ -76,7 +102,13 @@ class Tally:
         for feed in ("book", "trades"):
             explained: set[int] = set()
             missing = missing_ids(rows, feed)
+            named = missing | {n for row in rows if row["state"] == "healed" for n in _ids(row)}
+            self.unsent += len(_to_nobody(unsent[feed], missing, to_snapshot=feed == "book"))
             for lost in unreceived[feed]:
+                if unnamed := set(range(lost.first, lost.last + 1)) - named:
+                    self.lost.append(
+                        f"{security}: {len(unnamed)} ids of {feed} from {min(unnamed)} in no row"
+                    )
                 may_be_missing = {n for n in missing if lost.first <= n <= lost.placed_id}
                 self.unreceived += sum(n <= lost.last for n in may_be_missing)
                 if any(_meets(each, lost) for each in losing):
@@ -105,6 +137,8 @@ class Tally:
             ),
             ("  of these received on no line", f"{self.unreceived}"),
             ("  of these before the first usable snapshot", f"{self.ids.total() - self.unreceived}"),
+            ("ids that the exchanges sent to nobody, and to the next snapshot", f"{self.unsent}"),
+            ("  ids missing are so many times these", f"{self.ratio:.2f}"),
             ("lost", f"{len(self.lost)}"),
             ("doubled", f"{len(self.doubled)}"),
             ("wrong", f"{len(self.wrong)}"),
@@ -114,6 +148,21 @@ class Tally:
         return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
 
 
-def _meets(happened: Happened, lost: Lost) -> bool:
+def _ids(row: Mapping[str, Any]) -> range:
+    return range(row["first_id"], (row["first_id"] if row["last_id"] is None else row["last_id"]) + 1)
+
+
+def _to_nobody(unsent: Sequence[Sequence[int]], missing: set[int], *, to_snapshot: bool) -> set[int]:
+    """Return the ids of *unsent*; of trades those alone that were not fetched afterwards."""
+    ids: set[int] = set()
+    for first, last, placed_id in unsent:
+        if to_snapshot:
+            ids |= set(range(first, min(placed_id, MOST_UNPLACED + last) + 1))
+        else:
+            ids |= missing & set(range(first, last + 1))
+    return ids
+
+
+def _meets(happened: Happened, lost: Hole) -> bool:
     """Say whether what is missing was sent while *happened* lasted."""
     return happened.from_ns - SLACK_NS <= lost.to_ns and lost.from_ns <= happened.until_ns

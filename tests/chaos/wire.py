@@ -16,15 +16,17 @@ stale late     the next REST book is old, or long on its way                    
 wrong          the next REST book, an audit's, has a bid that nobody made          nothing
 refused        the next REST books are answered 503, 429 or 418 (Retry-After)      nothing
 
-On one line a frame is dropped with each stale, late or refused book, so that a resync meets it.
+On one line a frame is dropped with each stale, late or refused book, so that a resync meets it.  A fault of
+frames has happened when the frames have met it; where its connection ends before, the next one meets it.
 """
 
 import random
+from functools import partial
 from typing import Any
 
-from tests.chaos.accidents import PATIENCE_S, Accident, exchange_moves_on
+from tests.chaos.accidents import Accident
+from tests.chaos.scene import Scene
 from tests.simulator.process import Simulator
-from tests.system.running import Logger
 
 SYMBOLS = {"binance": "BTCUSDT", "coinbase": "BTC-USD"}
 FRAMES = {
@@ -47,7 +49,7 @@ _ON_BOOKS = {
 }
 KINDS = (
     *("drop", "drop", "spoil", "spoil", "reorder", "duplicate", "delay", "noise", "garbage"),
-    *("half open", "close", "shutdown", "stale", "late", "wrong", "refused"),
+    *("half open", "close", "shutdown", "stale", "late", "refused"),
 )
 
 
@@ -56,13 +58,10 @@ def loses(accident: Accident) -> bool:
     return accident.what in LOSING or (accident.what, accident.venue) == ("shutdown", "coinbase")
 
 
-def drawn_wire(rng: random.Random, kind: str, *, one_line: bool) -> Accident:
-    """Return an accident of *kind*; where there are two lines it meets one of them."""
+def drawn_wire(rng: random.Random, kind: str) -> Accident:
+    """Return an accident of *kind*."""
     venue = rng.choice(sorted(SYMBOLS))
-    if kind == "shutdown" and not one_line:
-        venue = "binance"  # Coinbase closes all connections at once: that is a hole of the exchange's
-    pick = 0 if one_line else rng.randint(1, 2)
-    return Accident(kind, (), venue, _fields(rng, kind, venue), pick)
+    return Accident(kind, (), venue, _fields(rng, kind, venue))
 
 
 def _fields(rng: random.Random, kind: str, venue: str) -> dict[str, Any]:
@@ -99,43 +98,69 @@ def _fields(rng: random.Random, kind: str, venue: str) -> dict[str, Any]:
             return {}
 
 
-def happen_on_wire(accident: Accident, logger: Logger, simulator: Simulator) -> None:
-    """Order *accident* and return when it has happened."""
+def happen_on_wire(accident: Accident, scene: Scene) -> None:
+    """Order *accident*, and return when the frames have met it."""
     what, venue, fields = accident.what, accident.venue, dict(accident.fields)
+    simulator = scene.simulator
     if what in _ON_BOOKS:
         simulator.fault(venue, _ON_BOOKS[what], **fields)
         if what == "wrong":
             wait = lambda: simulator.get(venue, "/sim/rest")[venue] == 0  # noqa: E731
-            logger.eventually(f"{venue} is asked for a book", wait, PATIENCE_S)
+            scene.eventually(f"{venue} is asked for a book", wait)
             return
-        if accident.pick:
+        if scene.lines > 1:
             return
         what, fields = "drop", {"n": 1, "symbol": FRAMES[venue][0]}
-    number = _connection(logger, simulator, accident)
-    kind = _ON_FRAMES.get(what) or {
-        "delay": "delay_ms",
-        "noise": "garbage",
-        "half open": "half_open",
-        "shutdown": "shutdown_notice",
-    }.get(what, what)
-    simulator.fault(venue, kind, connection=number, **fields)
-    if what in _ON_FRAMES:
-        gone = lambda: not any(one["pending"] for one in simulator.connections(venue))  # noqa: E731
-        logger.eventually(f"{what} has happened", gone, PATIENCE_S)
-    elif what == "delay":
-        exchange_moves_on(simulator, 2)
-        simulator.fault(venue, kind, connection=number, ms=0)
+    if what == "shutdown":
+        simulator.fault(venue, "shutdown_notice")
+    elif what in _ON_FRAMES:
+        scene.eventually(f"{what} has happened", partial(_meet, scene, venue, _ON_FRAMES[what], fields))
+    else:
+        kind = {"delay": "delay_ms", "noise": "garbage", "half open": "half_open"}.get(what, what)
+        hit = _hit(scene, venue)
+        _order(simulator, venue, kind, hit, fields)
+        if what == "delay":
+            scene.after(2, partial(_order, simulator, venue, kind, hit, {"ms": 0}))
 
 
-def _connection(logger: Logger, simulator: Simulator, accident: Accident) -> int:
-    """Return the number of the connection that is meant (0: all), once there are any."""
+def _order(simulator: Simulator, venue: str, kind: str, hit: list[int], fields: dict[str, Any]) -> None:
+    for number in hit:
+        simulator.fault(venue, kind, connection=number, **fields)
 
-    def heard() -> list[int]:
-        return sorted(one["connection"] for one in hearing(simulator, accident.venue))
 
-    logger.eventually(f"{accident.venue} has a connection", lambda: bool(heard()), PATIENCE_S)
-    numbers = heard()
-    return numbers[accident.pick % len(numbers)] if accident.pick else 0
+def _meet(scene: Scene, venue: str, kind: str, fields: dict[str, Any]) -> bool:
+    """Say whether the frames of a connection have met the fault; not where it ended before."""
+    hit = set(_hit(scene, venue))
+    _order(scene.simulator, venue, kind, sorted(hit), fields)
+    left: dict[int, int] = {}
+
+    def is_over() -> bool:
+        found = {one["connection"]: one["pending"] for one in scene.simulator.connections(venue)}
+        left.clear()
+        left.update({number: found[number] for number in hit if number in found})
+        return not any(left.values())
+
+    scene.eventually(f"{kind} is over", is_over)
+    return bool(left)
+
+
+def _hit(scene: Scene, venue: str) -> list[int]:
+    """Return the connections that are meant, once there are any: all, but for one that is spared."""
+    found: list[int] = []
+
+    def are_there() -> bool:
+        numbers = [one["connection"] for one in hearing(scene.simulator, venue)]
+        found[:] = sorted(number for number in numbers if number != scene.spared.get(venue))
+        return bool(found)
+
+    scene.eventually(f"{venue} has a connection", are_there)
+    return found
+
+
+def spare(scene: Scene, rng: random.Random) -> None:
+    """Choose the connections that nothing happens to."""
+    for venue in SYMBOLS:
+        scene.spared[venue] = rng.choice([one["connection"] for one in hearing(scene.simulator, venue)])
 
 
 def hearing(simulator: Simulator, venue: str) -> list[Any]:
@@ -145,5 +170,5 @@ def hearing(simulator: Simulator, venue: str) -> list[Any]:
 
 
 def lines_are_up(simulator: Simulator, lines: int) -> bool:
-    """Say whether each line of each venue has a connection that is sent the market."""
-    return all(len(hearing(simulator, venue)) >= lines for venue in SYMBOLS)
+    """Say whether each line of each venue has one connection, which is sent the market."""
+    return all(len(hearing(simulator, venue)) == lines for venue in SYMBOLS)

@@ -120,6 +120,8 @@ class SyntheticBinance:
             return truth.trades(one.market, query, MS)
         if what == "range":
             return truth.extent(one.market) | {"first_event_ns": one.batches[100].last_at(0)[0]}
+        if what == "moment":
+            return truth.moment(one.market, query)
         number, time_ns = truth.number_asked(one.market, query), 0
         if number is None:
             time_ns, number = one.batches[int(query.get("ms", "100"))].last_at(int(query["time_ns"]))

@@ -126,6 +126,8 @@ class SyntheticCoinbase:
             return truth.trades(market, query, 1_000)
         if what == "range":
             return truth.extent(market)
+        if what == "moment":
+            return truth.moment(market, query)
         number = truth.number_asked(market, query)
         if number is None and query.get("feed") == "level2_batch":
             time_ns, number = one.batches.last_at(int(query["time_ns"]))

@@ -6,6 +6,7 @@ frame is its header and its payload.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -89,8 +90,12 @@ class Connection:
     faults: Faults = field(default_factory=Faults)
     sent: Sent = field(default_factory=Sent)
     path: str = ""
+    wrote: Callable[[int, bytes], None] | None = None
+    """Is told the payload of each frame of market data that goes out as it was made."""
     _ready: list[bytes] = field(default_factory=list)
-    _delayed: deque[tuple[int, bytes]] = field(default_factory=deque)
+    _whole: list[bytes] = field(default_factory=list)
+    """The payloads in *_ready* that nothing was done to."""
+    _delayed: deque[tuple[int, bytes, bytes]] = field(default_factory=deque)
     _held: tuple[bytes, bytes] | None = None
     """A frame that goes out after the next one which holds the same text, and that text."""
 
@@ -99,20 +104,21 @@ class Connection:
         if self._held is None and self.faults.reorder and self.faults.match in payload:
             self._held = payload, self.faults.match
             return
-        self._send(self.faults.spoilt(payload), now_ns)
+        spoilt = self.faults.spoilt(payload)
+        self._send(spoilt, now_ns, whole=spoilt is payload)
         if self._held is not None and self._held[1] in payload:
             held, _ = self._held
             self._held = None
             self.faults.reorder -= min(self.faults.reorder, 1)
-            self._send(held, now_ns)
+            self._send(held, now_ns, whole=True)
 
-    def _send(self, payload: bytes, now_ns: int) -> None:
+    def _send(self, payload: bytes, now_ns: int, *, whole: bool) -> None:
         copies = self.faults.copies(payload)
         self.sent.frames += copies
         if not copies:
             self.sent.dropped += 1
         for _ in range(copies):
-            self._queue(encode(TEXT, payload), now_ns)
+            self._queue(encode(TEXT, payload), now_ns, payload if whole else b"")
 
     def say(self, payload: bytes, now_ns: int, opcode: int = TEXT) -> None:
         """Queue an answer or a control frame; it stays in order with what was sent before."""
@@ -131,12 +137,17 @@ class Connection:
     def flush(self, now_ns: int) -> None:
         """Write what is due."""
         while self._delayed and self._delayed[0][0] <= now_ns:
-            self._ready.append(self._delayed.popleft()[1])
+            _, frame, whole = self._delayed.popleft()
+            self._ready.append(frame)
+            self._whole.append(whole)
         if not self._ready:
             return
         if not self.faults.half_open and not self.transport.is_closing():
             self.transport.write(b"".join(self._ready))
+            for payload in self._whole if self.wrote else ():
+                self.wrote(self.number, payload)
         self._ready.clear()
+        self._whole.clear()
 
     def abort(self) -> None:
         """Cut the connection without a word."""
@@ -153,8 +164,9 @@ class Connection:
         if not self.transport.is_closing():
             await self.socket.close()
 
-    def _queue(self, frame: bytes, now_ns: int) -> None:
+    def _queue(self, frame: bytes, now_ns: int, whole: bytes = b"") -> None:
         if self.faults.delay_ns or self._delayed:
-            self._delayed.append((now_ns + self.faults.delay_ns, frame))
+            self._delayed.append((now_ns + self.faults.delay_ns, frame, whole))
         else:
             self._ready.append(frame)
+            self._whole.append(whole)

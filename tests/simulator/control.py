@@ -8,6 +8,8 @@ GET  /sim/connections        every websocket with its streams, counts, and how m
 GET  /sim/rest               per venue how many REST faults are to come
 GET  /sim/truth/range        first and last ids and times (``symbol=`` or all)
 GET  /sim/truth/book         ``symbol=`` and ``time_ns=`` or ``update_id=``
+GET  /sim/truth/moment       ``symbol=`` and ``update_id=`` or ``trade_id=``: when that was
+GET  /sim/unheard            ``symbol=``: [first, last, where a book can go on] of ids that nobody was sent
 GET  /sim/truth/trades       ``symbol=``, ``from_id=``, ``to_id=``
 
 fault kind        fields (defaults)
@@ -38,6 +40,7 @@ import msgspec
 from aiohttp import web
 
 from tests.simulator.connection import TEXT, Connection, Faults, encode
+from tests.simulator.heard import BOOK, TRADES
 from tests.simulator.hub import Hub
 from tests.simulator.replay import Replay
 from tests.simulator.rest_faults import Canned, RestFaults
@@ -93,7 +96,8 @@ class ControlPlane:
             web.get("/sim/symbols", self._symbols),
             web.get("/sim/connections", self._connections),
             web.get("/sim/rest", self._rest),
-            web.get("/sim/truth/{what:book|trades|range}", self._truth),
+            web.get("/sim/truth/{what:book|trades|range|moment}", self._truth),
+            web.get("/sim/unheard", self._unheard),
         ]
 
     def _server(self, venue: str) -> Server:
@@ -122,6 +126,10 @@ class ControlPlane:
 
     async def _rest(self, _: web.Request) -> web.Response:
         return reply_json({venue: server.rest_faults.pending for venue, server in self._servers.items()})
+
+    async def _unheard(self, request: web.Request) -> web.Response:
+        account, symbol = self._own.hub.account, request.query["symbol"]
+        return reply_json({feed: account.lost(symbol, feed) if account else [] for feed in (BOOK, TRADES)})
 
     async def _start(self, _: web.Request) -> web.Response:
         for server in self._servers.values():
@@ -193,9 +201,18 @@ def rest_faults(server: Server) -> Callable[..., Awaitable[web.StreamResponse]]:
             return server.not_found()
         if request.path.endswith(_BOOKS):
             await asyncio.sleep(server.rest_faults.take_late_ms() / 1000)
+            _note_book(server, request, made)
         return made
 
     return answer
+
+
+def _note_book(server: Server, request: web.Request, made: web.StreamResponse) -> None:
+    """Have a book in the account whose asker is still there."""
+    is_there = request.transport is not None and not request.transport.is_closing()
+    if server.hub.account and is_there and made.status == 200 and isinstance(made, web.Response):
+        symbol = request.match_info.get("product") or request.query["symbol"]
+        server.hub.account.gave(symbol, bytes(made.body))
 
 
 async def _drop(one: Connection, fault: Fault) -> None:

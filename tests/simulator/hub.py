@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from tests.simulator.connection import MAX_BUFFERED, Connection
+from tests.simulator.heard import Account
 from tests.simulator.source import EVERYONE, Source
 
 TICK_S = 0.005
@@ -24,6 +25,8 @@ class Hub:
     def __init__(self, source: Source, wrap: Wrap, too_slow: Callable[[Connection], None]) -> None:
         self.source = source
         self.connections: dict[int, Connection] = {}
+        self.account = None if source.greedy else Account()
+        """What was sent; not of a benchmark's source."""
         self._wrap, self._too_slow = wrap, too_slow
         self._numbers = 0
         self._wanted: set[str] = set()

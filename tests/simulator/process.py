@@ -67,6 +67,14 @@ class Simulator:
         """Return the first and last ids and times of which the truth is kept."""
         return self.get(venue, f"/sim/truth/range?symbol={symbol}")
 
+    def truth_moment(self, venue: str, symbol: str, **query: object) -> int:
+        """Return when ``update_id=`` or ``trade_id=`` was, UTC nanoseconds."""
+        return int(self.get(venue, f"/sim/truth/moment?symbol={symbol}&{_query(query)}")["time_ns"])
+
+    def unheard(self, venue: str, symbol: str) -> Any:
+        """Return by feed (``book``, ``trades``) what nobody was sent: [first, last, where a book goes on]."""
+        return self.get(venue, f"/sim/unheard?symbol={symbol}")
+
     def connections(self, venue: str) -> list[Any]:
         """Return the open websockets of *venue*."""
         return [one for one in self.get(venue, "/sim/connections") if one["venue"] == venue]

@@ -88,6 +88,22 @@ def extent(market: Market) -> Json:
     }
 
 
+def moment(market: Market, query: Mapping[str, str]) -> Json:
+    """Return when update ``update_id`` or trade ``trade_id`` was.
+
+    Raises:
+        Forgotten: it is not kept.
+    """
+    number = number_asked(market, query)
+    if number is not None:
+        return {"time_ns": market.history.time_of(number)}
+    trade_id = int(query["trade_id"])
+    found = market.trades.between(trade_id, trade_id)
+    if not found:
+        raise Forgotten(f"trade {trade_id} is not kept")
+    return {"time_ns": found[0].time_ns}
+
+
 def number_asked(market: Market, query: Mapping[str, str]) -> int | None:
     """Return ``update_id`` of the query, None where it is absent.
 

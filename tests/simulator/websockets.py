@@ -24,7 +24,8 @@ async def accept(request: web.Request, hub: Hub) -> Connection:
         raise ConnectionResetError("the client has gone")
     # The hub bounds what waits for a slow client itself.
     transport.set_write_buffer_limits(high=2**30)
-    connection = Connection(hub.next_number(), socket, transport, path=request.path_qs)
+    wrote = hub.account.wrote if hub.account else None
+    connection = Connection(hub.next_number(), socket, transport, path=request.path_qs, wrote=wrote)
     hub.add(connection)
     return connection
 

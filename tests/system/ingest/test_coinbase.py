@@ -11,6 +11,7 @@ import pytest
 
 from journal.group import Kind
 from journal.payload import Command, Connection, Rest
+from tests.chaos.stepping import HostClock
 from tests.simulator.process import Simulator, running
 from tests.system.ingest.line import Line, wanted
 
@@ -104,6 +105,21 @@ def test_a_refused_key_is_said_once_clearly_and_tried_again(tmp_path: Path, exch
         assert "ZGVtbw" not in line.text()
         opens = [p for p in line.payloads(Kind.CONNECTION) if isinstance(p, Connection) and p.what == "open"]
         assert len(opens) <= 3
+    finally:
+        line.close()
+
+
+def test_where_the_hosts_clock_is_wrong_what_is_signed_has_the_exchanges_time(
+    tmp_path: Path, exchange: Simulator
+) -> None:
+    clock = HostClock(tmp_path)
+    clock.step(-3600)
+    line = Line(tmp_path / "data", exchange, "coinbase/a", **KEY, **clock.environment)
+    line.start()
+    try:
+        line.desire(wanted(BTC))
+        line.until("orders", lambda: "open" in kinds(line, BTC))
+        assert "expired" not in line.log.read_text()
     finally:
         line.close()
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from book import sync as sync_module
+from book.feedsync import FeedSync
 from book.source import Connections, Source
-from book.sync import BUFFERED_NS, RIVAL_NS, FeedSync, Outcome, State, Sync, Update
+from book.sync import BUFFERED_NS, BUFFERED_TICKS, RIVAL_NS, Outcome, State, Sync, Update
 from tests import captures
 from wire.names import position_at
 
@@ -176,12 +177,22 @@ def test_a_desync_keeps_what_comes_after_the_last_good_update() -> None:
     assert ids(sync.base(12, 0)) == [(13, 13), (14, 14)]
 
 
+def test_what_is_kept_for_a_snapshot_stays_where_the_hosts_clock_is_set() -> None:
+    sync = based(10)
+    sync.desync(11, [update(12, recv_ns=S), update(13, recv_ns=S)])
+    for hours in (1, 2, -3):
+        sync.tick(S + hours * 3600 * S)
+    assert ids(sync.base(11, 0)) == [(12, 12), (13, 13)]
+
+
 def test_kept_updates_are_bounded_in_number_and_age(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync_module, "BUFFERED_UPDATES", 20)
     sync = Sync()
     for n in range(21):
         sync.offer(update(10 + n, recv_ns=n * S))
     assert (sync.kept, sync.lows()) == (18, {A: position_at(1, 13)})
+    for n in range(BUFFERED_TICKS):
+        sync.tick(n * S)
     sync.tick(5 * S + BUFFERED_NS)
     assert sync.lows() == {A: position_at(1, 15)}
     sync.offer(update(12, recv_ns=30 * S))

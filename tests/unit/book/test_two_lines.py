@@ -74,7 +74,7 @@ step = st.tuples(
     st.sampled_from(["both", "a", "b", "both"]),
     st.sampled_from(["update", "trade"]),
     st.sampled_from([0.1, 0.5, 4.0]),
-    st.sampled_from(["", "", "reconnect", "restart"]),
+    st.sampled_from(["", "", "reconnect", "restart", "spoilt"]),
 )
 delays = st.sampled_from([0.0, 0.01, 1.5])
 
@@ -82,21 +82,25 @@ delays = st.sampled_from([0.0, 0.01, 1.5])
 def lines_of(steps: Iterable[tuple[str, str, float, str]], delay: float) -> list[list[Group]]:
     """Return the groups of both lines: each update and trade is brought by one of them at least.
 
-    What one misses, it misses for the event of that step, if there is one.
+    What one misses, it misses for the event of that step, if there is one; or what it brings is no number.
     """
     a, b = Line(LINES[0], 0.0), Line(LINES[1], delay)
     time_ns, update_id, trade_id = 0, FIRST_ID, FIRST_TRADE
     for who, what, seconds, event in [*steps, ("both", "update", 0.1, ""), ("both", "trade", 0.1, "")]:
         time_ns += int(seconds * S)
+        now_ns = START + time_ns
         if what == "update":
-            frame = depth("XUSDT", update_id, update_id, START + time_ns, [("10", str(update_id))])
+            ids, sizes = (update_id, update_id), (str(update_id), "NaN")
+            frame, spoilt = (depth("XUSDT", *ids, now_ns, [("10", size)]) for size in sizes)
             update_id += 1
         else:
-            frame = trade("XUSDT", trade_id, START + time_ns)
+            frame, spoilt = (trade("XUSDT", trade_id, now_ns, p) for p in ("10", "NaN"))
             trade_id += 1
         for name, line in (("a", a), ("b", b)):
             if who in (name, "both"):
                 line.bring(time_ns, frame)
+            elif event == "spoilt":
+                line.bring(time_ns, spoilt)
             else:
                 line.event(event, time_ns)
     for line in (a, b):

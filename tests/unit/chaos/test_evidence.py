@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from journal.segment import pack_segment_header, segment_name
-from tests.chaos.evidence import Evidence, Lost
+from tests.chaos.evidence import Evidence
 from tests.journaled import Journal
+from tests.simulator.heard import Lost
 from tests.simulator.spoiling import SPOILT
 from wire.names import position_at
 
@@ -48,7 +49,7 @@ def test_ids_that_are_skipped_are_missing_until_a_snapshot_reaches_their_end(tmp
     for recv_ns, update_id in ((20 * S, 5), (21 * S, 8), (22 * S, 30)):
         journal.rest(recv_ns, SECURITY, book(update_id))
     write(tmp_path, journal)
-    assert lost(tmp_path) == [Lost(5, 6, 10 * S, 11 * S, 8)]
+    assert lost(tmp_path) == [Lost(5, 6, 8)]
 
 
 def test_a_snapshot_from_before_the_break_was_seen_ends_nothing(tmp_path: Path) -> None:
@@ -58,6 +59,15 @@ def test_a_snapshot_from_before_the_break_was_seen_ends_nothing(tmp_path: Path) 
     journal.rest(12 * S, SECURITY, book(9))
     write(tmp_path, journal)
     assert [each.placed_id for each in lost(tmp_path)] == [9]
+
+
+def test_the_order_is_that_of_the_journal_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    journal = line("a", depth(1, 4))
+    journal.rest(10 * S, SECURITY, book(20))
+    journal.frame(7 * S, SECURITY, depth(7, 9))
+    journal.rest(8 * S, SECURITY, book(9))
+    write(tmp_path, journal)
+    assert lost(tmp_path) == [Lost(5, 6, 9)]
 
 
 def test_spoilt_and_late_frames_were_not_received(tmp_path: Path) -> None:

@@ -1,18 +1,17 @@
 """The accounts of ``make chaos`` explain what has to be missing, and nothing more."""
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.chaos.accidents import Accident
-from tests.chaos.evidence import Lost
-from tests.chaos.schedule import Happened, schedule
-from tests.chaos.tally import Tally
+from tests.chaos.accidents import CALM, Accident
+from tests.chaos.schedule import FURTHEST_S, Happened, is_on_wire, schedule
+from tests.chaos.tally import Hole, Tally
 
 S = 1_000_000_000
 SECURITY = "binance:BTCUSDT"
-LOST = Lost(100, 109, 50 * S, 52 * S, placed_id=129)
+LOST = Hole(100, 109, 129, 50 * S, 52 * S)
 DROP = Happened(Accident("drop", venue="binance"), 49 * S, 60 * S)
 
 
@@ -20,16 +19,17 @@ def row(first_id: int, last_id: int, feed: str = "book", state: str = "open") ->
     return {"feed": feed, "first_id": first_id, "last_id": last_id, "state": state, "cause": "venue"}
 
 
-def tally(*rows: dict[str, Any], happened: Happened = DROP, lost: Lost = LOST) -> Tally:
+def tally(*rows: dict[str, Any], happened: Happened = DROP, lost: Hole = LOST) -> Tally:
     one = Tally()
-    one.ledger(SECURITY, rows, {"book": [lost], "trades": []}, [happened])
+    unsent = {"book": [lost[:3]], "trades": []}
+    one.ledger(SECURITY, rows, {"book": [lost], "trades": []}, unsent, [happened])
     return one
 
 
 def test_a_hole_from_what_was_not_received_to_the_first_usable_snapshot_is_explained() -> None:
     one = tally(row(100, 129))
     assert one.clean
-    assert (one.ids.total(), one.unreceived) == (30, 10)
+    assert (one.ids.total(), one.unreceived, one.unsent, one.ratio) == (30, 10, 30, 1.0)
 
 
 @pytest.mark.parametrize("rows", [row(99, 129), row(100, 130), row(200, 201), row(100, 101, feed="trades")])
@@ -57,23 +57,62 @@ def test_faults_of_processes_explain_the_hole_of_their_venue(what: Accident) -> 
     assert tally(row(100, 129), happened=DROP._replace(accident=what)).clean
 
 
+@pytest.mark.parametrize("rows", [[], [row(101, 129)], [row(100, 105)], [row(100, 109, feed="trades")]])
+def test_what_was_not_received_and_no_row_names_is_lost(rows: list[dict[str, Any]]) -> None:
+    assert tally(*rows).lost
+
+
 def test_healed_rows_miss_nothing() -> None:
-    one = tally(row(5, 9, feed="trades", state="healed"))
+    one = Tally()
+    lost = Hole(5, 9, 9, 50 * S, 52 * S)
+    rows = [row(5, 9, feed="trades", state="healed")]
+    one.ledger(SECURITY, rows, {"book": [], "trades": [lost]}, {"book": [], "trades": [(5, 9, 9)]}, [DROP])
     assert one.clean
-    assert (one.healed, one.ids.total()) == (1, 0)
+    assert (one.healed, one.ids.total(), one.unsent) == (1, 0, 0)
+
+
+def bursts(steps: Sequence[Accident]) -> list[list[Accident]]:
+    found: list[list[Accident]] = [[]]
+    for step in steps:
+        if step == CALM:
+            found.append([])
+        else:
+            found[-1].append(step)
+    return found
 
 
 def test_a_seed_has_one_schedule_that_ends_in_calm() -> None:
     for seed in range(50):
         for lines in (1, 2):
-            steps = schedule(seed, 12, lines)
-            assert steps == schedule(seed, 12, lines)
-            assert steps[-1].what == "calm"
-            assert sum(step.what != "calm" for step in steps) == 12
+            steps = schedule(seed, 84, lines)
+            assert steps == schedule(seed, 84, lines)
+            assert steps[-1] == CALM
+            assert sum(step != CALM for step in steps) == 84
     assert schedule(1, 12, 1) != schedule(3, 12, 1)
 
 
-def test_with_two_lines_each_fault_is_got_over_before_the_next() -> None:
-    for seed in range(50):
-        steps = [step.what for step in schedule(seed, 12, 2)]
-        assert all("calm" in pair for pair in pairwise(steps))
+def test_with_two_lines_one_of_each_venue_is_whole_at_any_time() -> None:
+    for seed in range(200):
+        for burst in bursts(schedule(seed, 84, 2)):
+            killed = {name[-1] for each in burst for name in each.processes if name.startswith("ingest-")}
+            assert "crash" not in {each.what for each in burst}
+            assert not (killed and is_on_wire(burst))
+            assert len(killed) < 2
+            assert len(burst) == 1 or "restart" not in {each.what for each in burst}
+
+
+def test_a_wrong_book_meets_an_audit_alone_and_each_venue_once() -> None:
+    for seed in range(200):
+        for lines in (1, 2):
+            found = bursts(schedule(seed, 84, lines))
+            wrong = [each.venue for burst in found for each in burst if each.what == "wrong"]
+            assert len(wrong) == len(set(wrong))
+            assert all(len(burst) == 1 for burst in found if "wrong" in {each.what for each in burst})
+
+
+def test_the_clock_stays_within_hours_of_the_true_time() -> None:
+    for seed in range(200):
+        off_s = 0
+        for each in schedule(seed, 84, 1):
+            off_s += each.fields["seconds"] if each.what == "step" else 0
+            assert abs(off_s) <= FURTHEST_S

@@ -148,3 +148,17 @@ def test_a_broken_run_is_one_line(played: Played, caplog: pytest.LogCaptureFixtu
     ]
     asked = played.heard["run"][0].token
     played.until(lambda: played.heard["run"][-1].token == asked + 1)
+
+
+def test_a_document_that_is_lost_is_sent_again_though_the_hosts_clock_was_set_back(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condition.outbox.RESEND_NS", 100_000_000)
+    played.until(lambda: bool(played.heard["run"]))
+    batches = played.push(played.heard["run"][0].endpoint)
+    batches.send(pack_all([begin(), changes(1, 0, 1, 3), cut(2, 0, 1, 3)]))
+    played.until(lambda: bool(played.heard["documents"]))
+    an_hour_ago_ns = time.time_ns() - 3_600_000_000_000
+    monkeypatch.setattr("time.time_ns", lambda: an_hour_ago_ns)
+    sent = len(played.heard["documents"])
+    played.until(lambda: len(played.heard["documents"]) > sent)
