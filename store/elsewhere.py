@@ -91,3 +91,13 @@ def put_documents(
         if told is not None:
             told(count, (batch[-1]["DateTime"] - _EPOCH) // timedelta(milliseconds=1) * 1_000_000)
     return count
+
+
+def documents_of(there: Elsewhere, symbol: str) -> Iterator[dict[str, Any]]:
+    """Yield the original logger's documents of *symbol*, in order of time.
+
+    Raises:
+        NoDatabase: the server does not give them.
+    """
+    with there.asked():
+        yield from there.database.get_collection(symbol, READING).find().sort("_id")

@@ -23,10 +23,12 @@ import bson
 import numpy as np
 from bson.json_util import RELAXED_JSON_OPTIONS
 from bson.json_util import dumps as extended_json
+from bson.json_util import loads as extended_document
 
 from condition.codec import Int64s
 from store import shapes
 from store.answers import Answer, Book, Changes, Gap, Gaps, OrderEvents, Trades
+from store.documents import READING
 from store.tabular import FEEDS, Batch, Column, Kind, table
 from venue.numbers import MAX_SCALE, text
 from wire.names import venue_of
@@ -280,6 +282,28 @@ def write_documents(
         if told is not None:
             told(count, _moment_ns(document["DateTime"]))
     return count
+
+
+def read_documents(file: IO[bytes], *, as_bson: bool) -> Iterator[dict[str, Any]]:
+    """Yield the documents of *file*, which is BSON, or MongoDB Extended JSON, one a line.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    if as_bson:
+        try:
+            yield from bson.decode_file_iter(file, READING)
+        except bson.errors.BSONError as error:
+            raise ValueError(f"it is no BSON: {error}") from error
+        return
+    for number, line in enumerate(file, 1):
+        try:
+            document = extended_document(line)
+        except (ValueError, TypeError, bson.errors.BSONError) as error:
+            raise ValueError(f"line {number} is no JSON of a document: {error}") from error
+        if not isinstance(document, dict):
+            raise ValueError(f"line {number} is no document")  # noqa: TRY004 - of the file, not of a caller
+        yield document
 
 
 def _moment_ns(date: datetime) -> int:

@@ -1,8 +1,8 @@
 """The documents of the original logger, made of what the archive answers with; pure (docs/original.md).
 
 event                              document
-the book at the start, or after    what is open as an ``update``; then a ``snapshot`` of the whole book, with
-a hole                             the trades since the document before
+the book at the start, or after    what is open as an ``update``, dated by its last row; then a ``snapshot``:
+a hole                             the whole book, with the trades of its interval before it
 changes of levels                  go into the ``update`` of their interval: ``(k N, (k+1) N]``, dated
                                    ``(k+1) N``; with N = 0 each is an ``update`` of its own
 a trade                            goes into the next document that is not earlier
@@ -177,9 +177,7 @@ class _Writer:
     def book(self, moment_ns: int, book: Book) -> Iterator[dict[str, Any]]:
         """Write the whole book."""
         moment_ns = max(moment_ns, self._last_ns)
-        if self._every_ns and self._end_ns < moment_ns and (self._has_levels or self._has_trades):
-            yield self._document("update", self._end_ns)
-        elif self._has_levels:
+        if self._has_levels or self._end_ns < moment_ns:
             yield from self.flush()
         self._bids, self._asks = (
             {text(price, book.price_scale): text(size, book.size_scale) for price, size in side.tolist()}
@@ -237,12 +235,15 @@ class _Writer:
             "timestamp": moment_ns / NS_PER_S,
             "symbol": self._symbol,
             "trades": {
-                name: {price: number(text(units, MAX_SCALE)) for price, units in sums.items()}
+                name: {price: number(text(sums[price], MAX_SCALE)) for price in sorted(sums, key=Decimal)}
                 for name, sums in zip(_SIDES, self._traded, strict=True)
             },
             "orberbook": {
-                "asks": {price: number(size) for price, size in self._asks.items()},
-                "bids": {price: number(size) for price, size in self._bids.items()},
+                "asks": {price: number(self._asks[price]) for price in sorted(self._asks, key=Decimal)},
+                "bids": {
+                    price: number(self._bids[price])
+                    for price in sorted(self._bids, key=Decimal, reverse=True)
+                },
             },
         }
         if self._events:

@@ -2,8 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -67,9 +69,89 @@ def copy(
     return show.table([answer], tuple(answer), "")
 
 
+def import_(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="JSON lines, or BSON (.bson); or --from.")
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option("--from", metavar="URI", help="A server that holds them instead.")
+    ] = None,
+    database: Annotated[str, typer.Option("--database", metavar="NAME", help="There.")] = "orderbook&trades",
+    symbol: Annotated[str, typer.Option("--symbol", help="Whose collection there, as btcusdt.")] = "",
+    security: Annotated[
+        str | None, typer.Option("--as", metavar="SECURITY", help="Binance's of their symbol when left out.")
+    ] = None,
+    into: Annotated[
+        str | None, typer.Option("--into", metavar="DATABASE", help="MONGODB_DATABASE when left out.")
+    ] = None,
+    significant: Annotated[
+        int, typer.Option(min=1, metavar="VALUE", help="Trades worth so much were named one by one.")
+    ] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Make an archive of the original logger's documents: without ids, marked as imported."""
+    from pymongo.errors import PyMongoError
+
+    from store.connection import NoDatabase, describe, where
+    from store.elsewhere import elsewhere
+    from store.importing import CannotImport, import_documents
+    from store.old import BadOriginal
+    from store.writer import WrongWindow
+    from wire.names import BadSecurity
+    from wire.settings import load_settings
+
+    if (file is None) == (uri is None) or (uri is not None and not symbol):
+        raise CannotRun("name a FILE, or --from URI and --symbol")
+    settings = load_settings(os.environ)
+    with ExitStack() as held:
+        progress = held.enter_context(Progress())
+        try:
+            made = import_documents(
+                held.enter_context(elsewhere(settings, None, into)).database,
+                settings.window_seconds,
+                settings.image_seconds("l2"),
+                _old_documents(file, uri, database, symbol, held),
+                security,
+                _telling(progress, str(file or symbol)),
+                significant=significant,
+            )
+        except (NoDatabase, WrongWindow, CannotImport, BadSecurity) as error:
+            raise CannotRun(str(error)) from error
+        except (BadOriginal, ValueError) as error:
+            raise BadAnswer(str(error)) from error
+        except OSError as error:
+            raise CannotRun(f"{file} cannot be read: {error.strerror or error}") from error
+        except PyMongoError as error:
+            raise CannotRun(describe(error, where(settings))) from error
+    answer = {
+        "security": made.security,
+        "from": _iso(made.from_ns),
+        "to": _iso(made.to_ns),
+        "documents": made.documents,
+        "snapshots": made.snapshots,
+        "before_snapshot": made.early,
+        "unplaced": made.unplaced,
+        "stored": made.stored,
+    }
+    show.json_line(answer) if as_json else show.table([answer], tuple(answer), "")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     app.command("copy")(copy)
+    app.command("import")(import_)
+
+
+def _old_documents(
+    file: Path | None, uri: str | None, database: str, symbol: str, held: ExitStack
+) -> Iterator[dict[str, Any]]:
+    from store.elsewhere import documents_of, elsewhere
+    from store.exporting import read_documents
+    from wire.settings import load_settings
+
+    if file is None:
+        return documents_of(held.enter_context(elsewhere(load_settings(os.environ), uri, database)), symbol)
+    return read_documents(held.enter_context(file.open("rb")), as_bson=file.suffix == ".bson")
 
 
 def _span(security: str, start: str, end: str) -> tuple[str, int, int]:

@@ -180,7 +180,7 @@ def folded(documents: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, A
     return sides
 
 
-@pytest.mark.parametrize("every", ["0", "100", "1000"])
+@pytest.mark.parametrize("every", ["0", "1000"])
 @pytest.mark.parametrize("kind", ["l2", "l3"])
 def test_the_documents_of_the_original_come_to_the_book_and_the_traded_volume(
     obl: Obl,
