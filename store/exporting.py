@@ -12,6 +12,7 @@ A file comes into being under another name (``.part``) and is renamed when it is
 """
 
 import csv
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -160,23 +161,24 @@ class JsonSink:
     """JSON lines in the shapes of ``obl``."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        import msgspec
-
         self._file = file
-        self._encode = msgspec.json.encode
 
     def put(self, batch: Batch) -> int:
         """Write *batch*; return its lines."""
-        lines = [self._encode(line) for line in _lines(batch)]
-        self._file.writelines(line + b"\n" for line in lines)
+        lines = [_json(line) for line in _lines(batch)]
+        self._file.writelines(lines)
         return len(lines)
 
     def gap(self, gap: Gap) -> None:
         """Write a line that names it."""
-        self._file.write(self._encode({"type": "gap"} | shapes.missing(gap)) + b"\n")
+        self._file.write(_json({"type": "gap"} | shapes.missing(gap)))
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def _json(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
 
 def _lines(batch: Batch) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,8 @@ MOST_PIECES = 100_000
 _DIGITS = 60
 """More than any product of two stored numbers has."""
 
+_SIDES = ("bought", "sold")
+
 _EXACT_ID = re.compile(r"(\d{1,16})\.(\d{6})(?:snapshot|update)(?:-\d{9})?", re.ASCII)
 
 Level = tuple[str, str]
@@ -63,11 +65,12 @@ def read(document: Mapping[str, Any], significant: int = SIGNIFICANT) -> Old:
             book = document["orberbook"]
             sums = {
                 (side, _snapped(price)): _amount(size)
-                for side, name in enumerate(("bought", "sold"))
+                for side, name in enumerate(_SIDES)
                 for price, size in document["trades"][name].items()
             }
             events = list(_events(document.get("significantTradeEvents") or ()))
-            trades, unplaced = _apart(sums, events, significant)
+            sides = document.get("significantTradeSides") or ()
+            trades, unplaced = _apart(sums, events, sides, significant)
             return Old(
                 _is_snapshot(document["type"]),
                 _moment(document),
@@ -164,19 +167,26 @@ def _events(given: Sequence[Any]) -> Iterator[tuple[Decimal, Decimal]]:
 
 
 def _apart(
-    sums: dict[tuple[int, Decimal], Decimal], events: list[tuple[Decimal, Decimal]], significant: int
+    sums: dict[tuple[int, Decimal], Decimal],
+    events: list[tuple[Decimal, Decimal]],
+    sides: Sequence[str],
+    significant: int,
 ) -> tuple[list[Traded], int]:
-    """Return trades that come to *sums*, the significant *events* among them."""
+    """Return trades that come to *sums*, the significant *events* among them.
+
+    The original did not say on which side those were (here *sides* does): then it is where more was traded.
+    """
     trades: list[Traded] = []
     unplaced = 0
-    for price, size in events:
+    for number, (price, size) in enumerate(events):
         group = _group(price)
-        sides = [side for side in (0, 1) if sums.get((side, group), Decimal(0)) >= size > 0]
-        if not sides:
+        named = [_SIDES.index(sides[number])] if number < len(sides) else [0, 1]
+        side = max(named, key=lambda side: sums.get((side, group), Decimal(0)))
+        if not 0 < size <= sums.get((side, group), Decimal(0)):
             unplaced += 1
             continue
-        sums[sides[0], group] -= size
-        trades.append((sides[0], _text(price), _text(size)))
+        sums[side, group] -= size
+        trades.append((side, _text(price), _text(size)))
     for (side, price), left in sums.items():
         trades += ((side, _text(price), _text(size)) for size in _pieces(price, left, significant))
     return trades, unplaced

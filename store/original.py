@@ -167,6 +167,7 @@ class _Writer:
         self._traded: tuple[dict[str, int], dict[str, int]] = ({}, {})
         """Of each side the sums, in units of 10**-18."""
         self._events: list[list[Any]] = []
+        self._event_sides: list[str] = []
         self._has_levels = self._has_trades = False
         self._last_ns = 0
         """Of the newest row in it."""
@@ -204,6 +205,7 @@ class _Writer:
         sums[group] = sums.get(group, 0) + size * 10 ** (MAX_SCALE - size_scale)
         if price * size >= self._significant * 10 ** (price_scale + size_scale):
             self._events.append([text(price, price_scale), number(text(size, size_scale))])
+            self._event_sides.append(_SIDES[side])
         self._has_trades = True
 
     def flush(self) -> Iterator[dict[str, Any]]:
@@ -247,8 +249,9 @@ class _Writer:
             },
         }
         if self._events:
-            made["significantTradeEvents"] = self._events
-        self._bids, self._asks, self._traded, self._events = {}, {}, ({}, {}), []
+            made |= {"significantTradeEvents": self._events, "significantTradeSides": self._event_sides}
+        self._bids, self._asks, self._traded = {}, {}, ({}, {})
+        self._events, self._event_sides = [], []
         self._has_levels = self._has_trades = False
         return made
 

@@ -84,7 +84,7 @@ sizes = st.integers(1, 10**11).map(lambda units: Decimal(units).scaleb(-8))
 
 
 anywhere = st.tuples(st.integers(0, 1), prices, sizes)
-together = st.tuples(st.integers(0, 1), st.just(Decimal(7)), st.integers(700, 1500).map(Decimal))
+together = st.tuples(st.integers(0, 1), st.just(Decimal(7)), st.integers(700, 3000).map(Decimal))
 """Of which two make a sum that would be significant."""
 
 
@@ -99,17 +99,30 @@ def test_sums_come_apart_into_trades_that_make_the_same_document(
     assert again == document
 
 
+@given(st.lists(together, max_size=8))
+def test_the_sums_stay_where_the_original_did_not_name_the_sides(
+    trades: list[tuple[int, Decimal, Decimal]],
+) -> None:
+    document = summed(trades)
+    document.pop("significantTradeSides", None)
+    again = summed([(side, Decimal(price), Decimal(size)) for side, price, size in read(document).trades])
+    assert again["trades"] == document["trades"]
+
+
 def summed(trades: list[tuple[int, Decimal, Decimal]]) -> dict[str, Any]:
     """Return the document of *trades*, made by the plainest means."""
     sums: tuple[dict[str, Decimal], dict[str, Decimal]] = ({}, {})
-    events = []
+    events, sides = [], []
     for side, price, size in trades:
         group = grouped(int(price.scaleb(18)), 18)
         sums[side][group] = sums[side].get(group, Decimal(0)) + size
         if price * size >= 10_000:
             events.append([price.normalize(), size.normalize()])
-    fields: dict[str, Any] = {"significantTradeEvents": events} if events else {}
-    bought, sold = ({group: size.normalize() for group, size in side.items()} for side in sums)
+            sides.append(("bought", "sold")[side])
+    fields: dict[str, Any] = {}
+    if events:
+        fields = {"significantTradeEvents": events, "significantTradeSides": sides}
+    bought, sold = ({group: size.normalize() for group, size in each.items()} for each in sums)
     return old(trades={"bought": bought, "sold": sold}, **fields)
 
 
