@@ -307,6 +307,23 @@ class Archive:
         if high <= oldest[0].first_time_ns:
             raise NotStored(security, oldest[0].first_time_ns, f"the first stored {what} is of")
 
+    def serve(
+        self, security: str, start: Moment, end: Moment, speed: float, endpoint: str, gaps: Gaps = "error"
+    ) -> int:
+        """Publish what happened in ``[start, end)`` on the ZeroMQ *endpoint*, as the live tap would have.
+
+        It begins when somebody subscribes; *speed* 1 is real time, 0 as fast as the subscribers take it.
+        Returns how many messages there were.
+
+        Raises:
+            zmq.ZMQError: the endpoint cannot be bound.
+            as ``replay``, on the way.
+        """
+        from store.serving import serve  # (a reader needs no sockets)
+
+        answers = self.replay(security, start, end, trades=True, gaps=gaps)
+        return serve(answers, parse_security(security), speed, endpoint)
+
     def gaps(self, security: str | None = None) -> list[dict[str, Any]]:
         """Return the rows of the gap ledger, by security and time."""
         rows = []

@@ -102,8 +102,10 @@ class FeedProof:
         self._check_part(end)
         if piece.block.kind in BOOK_KINDS:
             self._book(piece, join, unexplained=unexplained)
-        else:
+        elif piece.block.has_ids:
             self._tally.proven += len(piece)
+        else:
+            self._tally.unverifiable += len(piece)
 
     def finish(self) -> None:
         """Prove what is left when no piece comes any more."""

@@ -6,21 +6,20 @@ Fields may be added, never renamed.
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from heapq import merge
-from itertools import groupby
 from typing import Any
 
 from condition.codec import Ids, Int64s
 from store.answers import Answer, Book, Changes, Gap, OrderEvents, Span, Trades
+from store.timeline import by_time
 from venue.api import OrderKind, Reason, Side
 from venue.numbers import text
 from wire.names import venue_of
 from wire.runs import ABSENT
 from wire.times import iso
 
-_SIDES = {side.value: side.name.lower() for side in Side}
-_KINDS = {kind.value: kind.name.lower() for kind in OrderKind}
-_REASONS = {reason.value: reason.name.lower() for reason in Reason if reason is not Reason.NONE}
+SIDES = {side.value: side.name.lower() for side in Side}
+KINDS = {kind.value: kind.name.lower() for kind in OrderKind}
+REASONS = {reason.value: reason.name.lower() for reason in Reason if reason is not Reason.NONE}
 
 Line = dict[str, Any]
 
@@ -58,7 +57,7 @@ def trades(batch: Trades) -> Iterator[Line]:
             "recv_time": iso(recv_ns),
             "price": text(price, batch.price_scale),
             "size": text(size, batch.size_scale),
-            "side": _SIDES[side],
+            "side": SIDES[side],
         }
 
 
@@ -117,18 +116,18 @@ def order_events(batch: OrderEvents) -> Iterator[Line]:
     ):
         line: Line = {
             "type": "order",
-            "event": _KINDS[kind],
+            "event": KINDS[kind],
             "time": iso(time_ns, venue),
             "recv_time": iso(recv_ns),
             "update_id": event_id,
             "order_id": order_id(rows.order_ids, n),
-            "side": _SIDES[side],
+            "side": SIDES[side],
         }
         for name, values, scale in given:
             if values[n] != ABSENT:
                 line[name] = values[n] if scale is None else text(values[n], scale)
-        if reason in _REASONS:
-            line["reason"] = _REASONS[reason]
+        if reason in REASONS:
+            line["reason"] = REASONS[reason]
         taker = order_id(rows.taker_ids, n)
         if taker is not None:
             line["taker_order_id"] = taker
@@ -189,18 +188,8 @@ def coverage(span: Span) -> Line:
 
 def replay(answers: Iterable[Answer]) -> Iterator[Line]:
     """Yield ``obl replay``: the lines of each window in order of time, the book's before the trades'."""
-    for _, together in groupby(_numbered(answers), key=lambda pair: pair[0]):
-        booked: list[tuple[int, Line]] = []
-        traded: list[tuple[int, Line]] = []
-        for _, answer in together:
-            for moment_ns, line in _timed(answer):
-                # the order of the book's lines is right already: only trades are sorted in among them
-                if isinstance(answer, Trades) or (isinstance(answer, Gap) and answer.feed == "trades"):
-                    traded.append((moment_ns, line))
-                else:
-                    booked.append((max(moment_ns, booked[-1][0] if booked else 0), line))
-        for _, line in merge(booked, traded, key=lambda keyed: keyed[0]):
-            yield line
+    for _, line in by_time(answers, timed):
+        yield line
 
 
 def order_id(ids: Ids, row: int) -> str | None:
@@ -209,18 +198,7 @@ def order_id(ids: Ids, row: int) -> str | None:
     return str(uuid.UUID(bytes=given)) if any(given) else None
 
 
-def _numbered(answers: Iterable[Answer]) -> Iterator[tuple[int, Answer]]:
-    """Yield each answer with the start of its window; a book or a hole goes with what follows it."""
-    waiting: list[Answer] = []
-    for answer in answers:
-        waiting.append(answer)
-        if isinstance(answer, Changes | OrderEvents | Trades):
-            yield from ((answer.start_ns, each) for each in waiting)
-            waiting = []
-    yield from ((0, each) for each in waiting)
-
-
-def _timed(answer: Answer) -> Iterator[tuple[int, Line]]:
+def timed(answer: Answer) -> Iterator[tuple[int, Line]]:
     """Yield the lines of *answer* with the moments that they are sorted by."""
     match answer:
         case Book():

@@ -73,14 +73,28 @@ def replay(
     as_json: Json = False,
     trades: Annotated[bool, typer.Option("--trades", help="The trades too.")] = False,
     gaps: OnHoles = Holes.error,
+    speed: Annotated[
+        float | None, typer.Option(min=0, help="1: as it happened; 10: ten times faster; 0: at once.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--serve", metavar="ENDPOINT", help="Publish it there, as the live tap.")
+    ] = None,
 ) -> None:
     """Print the book at FROM and everything that happened until TO."""
-    from store import shapes
+    from store.paced import paced
+    from store.shapes import timed
+    from store.timeline import by_time
 
     with opened() as archive:
-        lines = shapes.replay(archive.replay(security, start, end, trades=trades, gaps=gaps.value))
-        lines = _some(lines, lambda: archive.within(security, start, end, trades=False))
-        show.json_lines(lines) if as_json else _print_each(lines, _happened)
+        if endpoint is not None:
+            # (as live: what a consumer of the tap is to see at its pace)
+            _serve(archive, security, start, end, 1.0 if speed is None else speed, endpoint, gaps, as_json)
+            return
+        rows = by_time(archive.replay(security, start, end, trades=trades, gaps=gaps.value), timed)
+        lines = _some(paced(rows, speed or 0.0), lambda: archive.within(security, start, end, trades=False))
+        show.json_lines(lines, flush=bool(speed)) if as_json else _print_each(
+            lines, _happened, flush=bool(speed)
+        )
 
 
 def trades(
@@ -183,10 +197,34 @@ def _some(lines: Iterable[dict[str, Any]], else_check: Callable[[], None]) -> It
         else_check()
 
 
-def _print_each(lines: Iterable[dict[str, Any]], text: Callable[[dict[str, Any]], str]) -> None:
+def _serve(
+    archive: "Archive",
+    security: str,
+    start: str,
+    end: str,
+    speed: float,
+    endpoint: str,
+    gaps: Holes,
+    as_json: bool,
+) -> None:
+    import zmq
+
+    try:
+        count = archive.serve(security, start, end, speed, endpoint, gaps.value)
+    except zmq.ZMQError as error:
+        raise CannotRun(f"--serve {endpoint}: {error.strerror}: name one as tcp://127.0.0.1:7000") from error
+    answer = {"security": security, "endpoint": endpoint, "messages": count}
+    show.json_line(answer) if as_json else show.table([answer], tuple(answer), "")
+
+
+def _print_each(
+    lines: Iterable[dict[str, Any]], text: Callable[[dict[str, Any]], str], *, flush: bool = False
+) -> None:
     """Print a line for each of *lines*: there may be millions, so no table."""
     for line in lines:
         sys.stdout.write(text(line) + "\n")
+        if flush:
+            sys.stdout.flush()
 
 
 def _trade(line: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ def add(
 ) -> None:
     """Start to record securities; they stay recorded over restarts."""
     names = _named(securities)
-    rows = _ask("add", {"securities": names})
+    rows = ask("add", {"securities": names})
     if wait:
         rows = _wait_for_live(rows)
     columns = ["security", "state", "error"]
@@ -41,7 +41,7 @@ def add(
 
 def remove(securities: Securities, as_json: Json = False) -> None:
     """Stop to record securities; what is stored stays."""
-    rows = _ask("remove", {"securities": _named(securities)})
+    rows = ask("remove", {"securities": _named(securities)})
     _show_rows(rows, as_json, ("security", "state", "error"))
 
 
@@ -57,13 +57,13 @@ def policy(
         args["every"] = every
     if images:
         args["images"] = images
-    rows = _ask("policy", args)
+    rows = ask("policy", args)
     _show_rows(rows, as_json, ("security", "policy", "images_s", "from", "error"))
 
 
 def list_(as_json: Json = False) -> None:
     """Show the securities that are recorded."""
-    rows = _ask("list")
+    rows = ask("list")
     if as_json:
         return show.json_lines(rows)
     columns = ["security", "state", "policy", "feed", "since"]
@@ -73,7 +73,7 @@ def list_(as_json: Json = False) -> None:
 
 def status(as_json: Json = False) -> None:
     """Show what is recorded, how far behind it is, and the health of everything."""
-    answer = _ask("status")
+    answer = ask("status")
     if as_json:
         return show.json_line(answer)
     columns = ["security", "state", "feed", "update_id", "time", "age_s", "lag_s", "gaps_24h"]
@@ -100,7 +100,7 @@ _PROCESS_COLUMNS = ("name", "pid", "state", "lag_s", "rss_bytes", "restarts")
 
 def uptime(as_json: Json = False) -> None:
     """Show how long the control process has been running."""
-    answer = _ask("uptime")
+    answer = ask("uptime")
     if as_json:
         return show.json_line(answer)
     sys.stdout.write(f"{answer['uptime_s']} s, since {answer['since']}\n")
@@ -109,7 +109,7 @@ def uptime(as_json: Json = False) -> None:
 
 def processes(as_json: Json = False) -> None:
     """Show the processes."""
-    rows = _ask("processes")
+    rows = ask("processes")
     return show.json_lines(rows) if as_json else show.table(rows, _PROCESS_COLUMNS, "no process")
 
 
@@ -136,7 +136,7 @@ def snapshot(
 ) -> None:
     """Have a new base image made from a fresh snapshot of the exchange."""
     args = {} if securities == ["ALL"] else {"securities": _named(securities)}
-    _show_replies(_ask("snapshot", args), as_json)
+    _show_replies(ask("snapshot", args), as_json)
 
 
 def book(
@@ -149,7 +149,7 @@ def book(
     args = {"security": _named([security])[0], "orders": orders}
     if depth is not None:
         args["depth"] = depth
-    answer = _ask("book", args)
+    answer = ask("book", args)
     if orders and any(len(row) == 2 for row in [*answer["bids"], *answer["asks"]]):
         raise CannotRun(f"{args['security']} is recorded by levels: there are no orders to show")
     return show.json_line(answer) if as_json else show.book(answer, depth or _SHOWN_LEVELS)
@@ -160,7 +160,7 @@ def reset(
     as_json: Json = False,
 ) -> None:
     """Replace the connections to a venue, or to all, by new ones."""
-    _show_replies(_ask("reset", {"venue": venue} if venue else {}), as_json)
+    _show_replies(ask("reset", {"venue": venue} if venue else {}), as_json)
 
 
 def restart(
@@ -195,7 +195,7 @@ def restart(
 
 def terminate(as_json: Json = False) -> None:
     """Stop the logger orderly."""
-    answer = _ask("terminate")
+    answer = ask("terminate")
     if as_json:
         return show.json_line(answer)
     sys.stdout.write("the logger stops\n")
@@ -251,7 +251,13 @@ def _key(settings: Any) -> str:
     raise CannotRun(f"no key in {path}: {reason}; DATA_DIR says where it is, MANAGER_AUTHKEY replaces it")
 
 
-def _ask(command: str, args: Mapping[str, Any] | None = None) -> Any:
+def ask(command: str, args: Mapping[str, Any] | None = None) -> Any:
+    """Return what the running logger answers to *command*.
+
+    Raises:
+        ControlError: it cannot be asked, or cannot do it.
+        CannotRun: its key cannot be read.
+    """
     client = _client()
     try:
         return client.call(command, args)
@@ -302,8 +308,8 @@ def _control_back(since: str) -> dict[str, Any]:
     began = time.monotonic()
     while (waited_s := time.monotonic() - began) < _BACK_S:
         try:
-            another = _ask("uptime")["since"] != since
-            if another and all(row["state"] != "starting" for row in _ask("processes")):
+            another = ask("uptime")["since"] != since
+            if another and all(row["state"] != "starting" for row in ask("processes")):
                 return {"seconds": round(waited_s, 1)}
         except ControlError:
             pass  # it is on its way

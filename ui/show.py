@@ -17,10 +17,12 @@ def json_line(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def json_lines(values: Iterable[Any]) -> None:
-    """Print each of *values* as JSON on a line of its own."""
+def json_lines(values: Iterable[Any], *, flush: bool = False) -> None:
+    """Print each of *values* as JSON on a line of its own; with *flush* whoever reads has it at once."""
     for value in values:
         json_line(value)
+        if flush:
+            sys.stdout.flush()
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
