@@ -43,12 +43,14 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
 
     live.register(app)
     if not argv or argv[0] not in live.NAMES:
-        from ui import archive, incident, rebuild, verify
+        from ui import archive, incident, plot, rebuild, series, verify
 
         archive.register(app)
         verify.register(app)
         rebuild.register(app)
         incident.register(app)
+        series.register(app)
+        plot.register(app)
     return app
 
 

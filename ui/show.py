@@ -23,6 +23,11 @@ def json_lines(values: Iterable[Any]) -> None:
         json_line(value)
 
 
+def text_line(text: str) -> None:
+    """Print *text* on a line."""
+    sys.stdout.write(text.rstrip() + "\n")
+
+
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
     """Print *columns* of *rows*; *empty* where there are none."""
     from rich.console import Console
