@@ -60,11 +60,8 @@ def floor(archive: Archive, security: str) -> int:
 
 def changes(archive: Archive, security: str) -> int:
     """Read all changes as columns."""
-    return sum(
-        len(each.rows.prices)
-        for each in archive.changes(security, *_range(archive, security))
-        if isinstance(each, Changes)
-    )
+    answers = archive.changes(security, *_range(archive, security))
+    return sum(len(each.rows.prices) for each in answers if isinstance(each, Changes))
 
 
 def replay(archive: Archive, security: str) -> int:
