@@ -5,12 +5,14 @@ are an error, or left out where holes are read over; moments after the last stor
 """
 
 from collections.abc import Iterator
+from time import time_ns as now_ns
 from typing import NamedTuple
 
 import numpy as np
 
 from book.scales import Scales
 from store.answers import PROVEN, UNVERIFIABLE, Book, Changes, Gap, Gaps
+from store.blocks import BOOK_KINDS
 from store.ladder import LevelBook, brought, ends_of, finer
 from store.queues import levels_of
 from store.series import NO_ID, NONE, BookSample, Depth
@@ -99,7 +101,7 @@ class _Walk:
 
 def seen(archive: Source, security: str, low: int, high: int, every_ns: int, gaps: Gaps) -> Iterator[Seen]:
     """Yield the book at *low* and every *every_ns* after it, before *high*."""
-    high = min(high, archive.newest_book(security) + 1)
+    high = min(high, _newest(archive, security, high) + 1)
     walk = _Walk(low, high, every_ns)
     for answer in levels_of(archive.replay(security, low, max(low, high), gaps=over(gaps))):
         if isinstance(answer, Gap):
@@ -108,6 +110,12 @@ def seen(archive: Source, security: str, low: int, high: int, every_ns: int, gap
         moments = walk.begin(answer) if isinstance(answer, Book) else walk.apply(answer)
         yield from (each for each in moments if gaps != "exclude" or not each.stale)
     yield from (each for each in walk.until(high) if gaps != "exclude" or not each.stale)
+
+
+def _newest(archive: Source, security: str, about_ns: int) -> int:
+    """Return the effective time of the last stored update, which is looked for near *about_ns* first."""
+    newest = archive.blocks.newest(security, BOOK_KINDS, min(about_ns, now_ns()))
+    return newest[-1].last_effective_ns if newest else archive.newest_book(security)
 
 
 def books(

@@ -2,16 +2,17 @@
 
 way            reads                                                                  bar
 changes        Archive.changes, numpy columns                                         5 million levels/s
-replay         Archive.replay, folded into a book update by update                    700 thousand levels/s
+replay         Archive.replay, folded level by level into a book                      700 thousand levels/s
 books          Archive.books every second, whole books                                700 thousand levels/s
 depth          Archive.depth every second, 20 levels                                  700 thousand levels/s
-top            Archive.top at every change                                            -
+top            Archive.top: a book that moves update by update                        700 thousand levels/s
 table          Archive.changes_table, Arrow batches                                   -
 bars           Archive.bars every second                                              - (trades/s)
 
-    --seconds N   of the capture (345: all)
-    --window N    seconds of one block: 10 as it is written, 300 as compaction leaves it
-    --repeats N   of each way; --profile WAY prints where it spends its time
+    --securities N  that have the capture and are read one after the other (4)
+    --seconds N     of the capture (345: all)
+    --window N      seconds of one block: 10 as it is written, 300 as compaction leaves it
+    --repeats N     of each way; --profile WAY prints where it spends its time
 
 CPU is user and system of this process, the least of the repeats; the server's is beside it.  ``floor``
 decodes the same blocks' bytes alone (condition.codec): what is above it is finding, checking, cutting.
@@ -24,7 +25,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from cProfile import Profile
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,14 +35,12 @@ from book.windows import Recipe
 from condition.codec import decode_changes
 from store.answers import Book, Changes, Trades
 from store.history import Archive
-from store.ladder import LevelBook, brought, ends_of
+from store.ladder import sides_of
+from store.tables import arrow
 from store.writer import Writer
 from tests.bench import stages
 from tests.bench.market import SECONDS, market
 from tests.embedded import Server
-
-COPIES = 4
-"""Securities that are read one after the other: one alone is read in too short a time to be measured."""
 
 
 class Way(NamedTuple):
@@ -65,18 +63,21 @@ def changes(archive: Archive, security: str) -> int:
 
 
 def replay(archive: Archive, security: str) -> int:
-    """Let a book move with every update."""
-    book: LevelBook | None = None
+    """Let a book of two dicts move with every level, as anyone would write it."""
+    sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
     count = 0
     for answer in archive.replay(security, *_range(archive, security), gaps="include"):
         if isinstance(answer, Book):
-            book = LevelBook(answer)
-        elif isinstance(answer, Changes) and book is not None:
-            sides, prices, sizes = brought(book, answer)
-            ends = ends_of(answer).tolist()
-            for begin, end in pairwise(ends):
-                book.apply(sides[begin:end], prices[begin:end], sizes[begin:end])
-            count += len(prices)
+            sides = dict(answer.bids.tolist()), dict(answer.asks.tolist())
+        elif isinstance(answer, Changes):
+            rows = answer.rows
+            asks = sides_of(answer).tolist()
+            for ask, price, size in zip(asks, rows.prices.tolist(), rows.sizes.tolist(), strict=True):
+                if size:
+                    sides[ask][price] = size
+                else:
+                    sides[ask].pop(price, None)
+            count += len(rows.prices)
     return count
 
 
@@ -123,7 +124,7 @@ WAYS = {
     "replay": Way(replay, "levels", 7e5),
     "books": Way(books, "levels", 7e5),
     "depth": Way(depth, "levels", 7e5),
-    "top": Way(top, "levels"),
+    "top": Way(top, "levels", 7e5),
     "table": Way(table, "levels"),
     "trades": Way(trades, "trades"),
     "bars": Way(bars, "trades"),
@@ -167,6 +168,7 @@ class Cost(NamedTuple):
 def measure(archive: Archive, names: list[str], way: Way, repeats: int, pid: int) -> Cost:
     """Return the least that reading all of *names* cost."""
     found = []
+    arrow()
     for name in names:  # (what is counted beside the way is counted before it)
         _levels(archive, name), _fetched(archive, name)
     for _ in range(repeats):
@@ -177,9 +179,9 @@ def measure(archive: Archive, names: list[str], way: Way, repeats: int, pid: int
     return Cost(found[0].count, *(min(each[n] for each in found) for n in (1, 2, 3)))
 
 
-def stored(server: Server, seconds: float, window_s: int) -> list[str]:
+def stored(server: Server, copies: int, seconds: float, window_s: int) -> list[str]:
     """Store the market; return its securities."""
-    feed = market(COPIES, seconds)
+    feed = market(copies, seconds)
     once = stages.Runs(1)
     recipe = Recipe(window_s * 1_000_000_000, 600, 3600)
     documents = stages.condition(stages.book(stages.groups_of(feed), once, recipe)[1], once, recipe)[1]
@@ -187,12 +189,16 @@ def stored(server: Server, seconds: float, window_s: int) -> list[str]:
         writer = Writer(client["bench"], "bench", window_s)
         writer.prepare()
         stages.store_all(writer, documents)
+        for symbol in feed.symbols:  # (as control leaves it: a name that is recorded is known at once)
+            row = {"$set": {"wanted": True}}
+            client["bench"]["securities"].update_one({"_id": f"binance:{symbol}"}, row, upsert=True)
     return [f"binance:{symbol}" for symbol in feed.symbols]
 
 
 def main() -> int:
     """Run and return the exit code: 1 where a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.reading")
+    parser.add_argument("--securities", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--window", type=int, default=stages.WINDOW_SECONDS)
     parser.add_argument("--repeats", type=int, default=3)
@@ -202,7 +208,7 @@ def main() -> int:
         server = Server(Path(folder) / "db")
         server.start()
         try:
-            names = stored(server, given.seconds, given.window)
+            names = stored(server, given.securities, given.seconds, given.window)
             with Archive(server.uri, "bench") as archive:
                 if given.profile:
                     return profile(archive, names, WAYS[given.profile])
