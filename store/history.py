@@ -296,7 +296,7 @@ class Archive(Analysis):
             NotStored: the range lies wholly before or after it.
             Unreadable: there is none.
         """
-        security, (low, high) = parse_security(security), self._range(start, end)
+        security, (low, high) = parse_security(security), span(start, end)
         kinds, what = (TRADE_KINDS, "trade") if trades else (BOOK_KINDS, "update")
         newest, oldest = self.blocks.newest(security, kinds, now_ns()), self.blocks.after(security, kinds, 0)
         if not newest or not oldest:
