@@ -13,13 +13,13 @@ from journal.group import (
     Corrupt,
     Kind,
     Record,
-    Row,
     TooLarge,
     pack_group,
     read_header,
     unpack_group,
 )
-from tests.unit.journal.building import CLOCK_NS, LINE, UNHURRIED, flipped, rows
+from journal.rows import COMPILED, Row, Rows, layout, plain_layout
+from tests.unit.journal.building import CLOCK_NS, LINE, SECURITIES, UNHURRIED, flipped, rows
 from wire.names import BUCKETS, EVERY_SECURITY, bucket_of, position_at
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_group.hex"
@@ -67,6 +67,15 @@ def test_a_reader_of_some_buckets_gets_those_and_what_concerns_all(
         for record in group.records()
         if record.security == EVERY_SECURITY or bucket_of(record.security) in wanted
     ]
+
+
+@pytest.mark.skipif(not COMPILED, reason="the loops are not compiled here: make install says why")
+@UNHURRIED
+@given(rows, st.lists(st.integers(0, 255), min_size=4, max_size=4))
+def test_the_compiled_layout_is_the_plain_one(written: list[Row], buckets: list[int]) -> None:
+    bucket_of = dict(zip(SECURITIES, buckets, strict=True)).__getitem__
+    columns = Rows.of([(ns, "".join(list(name)), number, data) for ns, name, number, data in written])
+    assert layout(columns, bucket_of) == plain_layout(columns, bucket_of)
 
 
 def test_the_bytes_of_a_group_are_pinned() -> None:
