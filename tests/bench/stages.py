@@ -257,7 +257,7 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
 
         def run() -> list[Entry]:
             nonlocal server_s
-            before, waiting, taken = _cpu_of(server.pid), Waiting(), []
+            before, waiting, taken = cpu_of(server.pid), Waiting(), []
             for data in documents:
                 document = unpack_document(data)
                 taken.append(Entry(document, to_bson(document)))
@@ -266,7 +266,7 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
                     _write(writer, waiting)
             while len(waiting):
                 _write(writer, waiting)
-            server_s = min(server_s, _cpu_of(server.pid) - before)
+            server_s = min(server_s, cpu_of(server.pid) - before)
             return taken
 
         return nullcontext(run)
@@ -300,7 +300,7 @@ def _levels(document: Document) -> int:
     return int(document.fields.get("levels", 0)) if document.collection == "changes" else 0
 
 
-def _cpu_of(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Return the CPU seconds that another process has used (proc(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
