@@ -45,7 +45,7 @@ def show(title: str, figures: list[Figure], console: Console) -> None:
     for each in figures:
         beside = f"{each.beside} {each.beside_value:,.2f}" if each.beside_value is not None else each.beside
         ratio = f"{each.ratio:.2f}" if each.ratio is not None else ""
-        bar = f"{'>=' if each.least else '<='} {each.bar:,g}" if each.bar is not None else ""
+        bar = f"{'>=' if each.least else '<='} {each.bar:,.6g}" if each.bar is not None else ""
         verdict = "" if each.bar is None else "pass" if each.passed else "FAIL"
         table.add_row(each.name, f"{each.value:,.2f} {each.unit}", beside, ratio, bar, verdict)
     console.print(table)

@@ -42,7 +42,12 @@ def measure(
     unit = "us CPU a level change"
     return [
         Figure(
-            "whole pipeline", whole_us, unit, "cryptofeed, book and callback", peer_us, bar=SHARE * peer_us
+            "whole pipeline",
+            whole_us,
+            unit,
+            "cryptofeed, book and callback",
+            peer_us,
+            bar=round(SHARE * peer_us, 2),
         ),
         Figure("book stage", book_us, unit, "cryptofeed, book and callback", peer_us),
     ]

@@ -56,11 +56,15 @@ def _with_linger(linger_ms: int, most_p50: float, most_p99: float, seconds: floa
         logger.start()
         try:
             live = _until_live(logger)
-            pipeline_us, database_us, rate = _cpu(logger, simulator, seconds)
+            spent, rate = _cpu(logger, simulator, seconds)
             delays = _delays(logger, seconds)
         finally:
             logger.stop(60)
-    note = f"linger {linger_ms} ms: {live} of {len(SYMBOLS)} books live, {rate:,.0f} frames/s came"
+    database_us = sum(us for process, us in spent.items() if "database" in process)
+    pipeline_us = sum(spent.values()) - database_us
+    each = ", ".join(f"{process} {us:.1f}" for process, us in spent.items())
+    came = f"{live} of {len(SYMBOLS)} books live, {rate:,.0f} frames/s came"
+    note = f"linger {linger_ms} ms: {came}; us a frame: {each}"
     name = f"linger {linger_ms} ms"
     return [
         Figure(f"{name}: pipeline", pipeline_us, "us CPU a frame", bar=MOST_US, note=note),
@@ -80,23 +84,22 @@ def _until_live(logger: Logger) -> int:
     return live
 
 
-def _cpu(logger: Logger, simulator: Simulator, seconds: float) -> tuple[float, float, float]:
-    """Return microseconds for each frame of the pipeline and of the database, and the frames a second."""
+def _cpu(logger: Logger, simulator: Simulator, seconds: float) -> tuple[dict[str, float], float]:
+    """Return microseconds for each frame that came, by process, and the frames a second."""
     pids = logger.pids()
-    database = {name for name in pids if "database" in name}
 
-    def seen() -> tuple[float, float, int, float]:
+    def seen() -> tuple[dict[str, float], int, float]:
         spent = {name: cpu_of(pid) for name, pid in pids.items()}
-        theirs = sum(spent[name] for name in database)
         frames = int(simulator.truth_range("binance", SYMBOLS[0])["frames"])
-        return sum(spent.values()) - theirs, theirs, frames, time.monotonic()
+        return spent, frames, time.monotonic()
 
-    before = seen()
+    before, frames_before, started = seen()
     time.sleep(seconds)
-    pipeline_s, database_s, frames, elapsed = (b - a for a, b in zip(before, seen(), strict=True))
+    after, frames_after, ended = seen()
+    frames = frames_after - frames_before
     if not frames:
         raise RuntimeError(f"the simulator sent nothing in {seconds} s: {logger.logs()[-2000:]}")
-    return 1e6 * pipeline_s / frames, 1e6 * database_s / frames, frames / elapsed
+    return {name: 1e6 * (after[name] - before[name]) / frames for name in pids}, frames / (ended - started)
 
 
 def _delays(logger: Logger, seconds: float) -> list[float]:
