@@ -48,8 +48,8 @@ lint: $(STAMP)  ## style, types and who imports whom
 
 check: lint tests  ## lint and all tests: what CI runs
 
-bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines)
-	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
+bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for machines, ONLY=stages|ingester|peer|rates)
+	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY))
 
 bench-reading: $(STAMP)  ## how fast the archive is read back, as columns, books, bars and tables
 	$(BIN)/python -m tests.bench.reading

@@ -81,6 +81,8 @@ class Writer:
         self._tell = tell
         self._prepared = False
         self._claimed: set[str] = set()
+        names = (*COLLECTIONS, "securities")
+        self._targets = {name: database.get_collection(name, write_concern=SAFE) for name in names}
 
     def prepare(self) -> None:
         """Check the format and make the indexes, once.
@@ -102,12 +104,11 @@ class Writer:
         Raises nothing of the driver's: what failed is in the outcomes.
         """
         outcomes: dict[int, Outcome] = self._foreign(entries)
-        for collection in COLLECTIONS:
-            places = [
-                place
-                for place, entry in enumerate(entries)
-                if entry.document.collection == collection and place not in outcomes
-            ]
+        by_collection: dict[str, list[int]] = {name: [] for name in COLLECTIONS}
+        for place, entry in enumerate(entries):
+            if place not in outcomes:
+                by_collection[entry.document.collection].append(place)
+        for collection, places in by_collection.items():
             found = self._put_twice(collection, [entries[place] for place in places])
             outcomes.update(zip(places, found, strict=True))
         return [outcomes[place] for place in range(len(entries))]
@@ -184,9 +185,8 @@ class Writer:
     def _bulk(self, collection: str, entries: Sequence[Entry]) -> list[Outcome]:
         if not entries:
             return []
-        target = self._database.get_collection(collection, write_concern=SAFE)
         try:
-            target.bulk_write([_replace(entry) for entry in entries], ordered=False)
+            self._targets[collection].bulk_write([_replace(entry) for entry in entries], ordered=False)
         except BulkWriteError as error:
             return of_bulk(error, len(entries), self._tell)
         except (PyMongoError, BSONError, OverflowError) as error:
@@ -202,7 +202,7 @@ class Writer:
         self._claimed.clear()
 
     def _securities(self) -> Any:
-        return self._database.get_collection("securities", write_concern=SAFE)
+        return self._targets["securities"]
 
 
 def _replace(entry: Entry) -> ReplaceOne[RawBSONDocument]:

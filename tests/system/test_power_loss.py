@@ -23,9 +23,10 @@ from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Output, Saved
 from condition.conditioner import Conditioner
 from journal.collected import gather
-from journal.group import Kind, Row
+from journal.group import Kind
 from journal.payload import Command, Connection, Payload, Rest, pack
 from journal.reader import Reader, Skipped
+from journal.rows import Row
 from journal.segment import SEGMENT_HEADER_BYTES, segments_in
 from journal.writer import Writer
 from store.documents import to_bson
