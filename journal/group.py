@@ -29,12 +29,11 @@ number ``first + i``; so a reader takes its own buckets as a few slices and leav
 """
 
 import struct
-from bisect import bisect_left
 from collections.abc import Container, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import accumulate, pairwise, repeat
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import google_crc32c
 import msgspec
@@ -152,24 +151,24 @@ class Group(msgspec.Struct, frozen=True):
             records += self._slice(start, end)
         return records
 
-    def by_security(self, buckets: Container[int]) -> dict[str, "Records"]:
-        """Return the records of *buckets*, security by security, each by position."""
-        received_ns = struct.unpack(f"<{self.count}q", self._recv_ns)
-        connections = struct.unpack(f"<{self.count}I", self._connections)
+    def rows_by_security(self, buckets: Container[int]) -> dict[str, list[int]]:
+        """Return which of the records each security of *buckets* has: the first record is 0."""
         rows: dict[int, list[int]] = {}
         for start, end in self._spans(buckets):
             for row, route in enumerate(self._routes[start:end], start):
                 rows.setdefault(route, []).append(row)
-        return {
-            self.names[route]: Records(self, found, received_ns, connections) for route, found in rows.items()
-        }
+        return {self.names[route]: found for route, found in rows.items()}
 
-    def record(self, row: int) -> Record:
-        """Return one record."""
-        return self._slice(row, row + 1)[0]
+    def received_ns(self) -> Sequence[int]:
+        """Return when each record was received."""
+        return struct.unpack(f"<{self.count}q", self._recv_ns)
+
+    def connections(self) -> Sequence[int]:
+        """Return which connection brought each record."""
+        return struct.unpack(f"<{self.count}I", self._connections)
 
     def payloads(self, rows: Iterable[int]) -> list[bytes]:
-        """Return the payloads of *rows*."""
+        """Return what the records *rows* brought."""
         data, ends = self._data, self._payload_ends
         return [data[ends[row] : ends[row + 1]] for row in rows]
 
@@ -196,60 +195,6 @@ class Group(msgspec.Struct, frozen=True):
             strict=True,
         )
         return list(map(_make_record, columns))
-
-
-class Records(Sequence[Record]):
-    """Records of one security of a group as columns; a record is made when it is asked for."""
-
-    def __init__(
-        self, group: Group, rows: Sequence[int], received_ns: Sequence[int], connections: Sequence[int]
-    ) -> None:
-        self._group = group
-        self._rows = rows
-        self._received_ns = received_ns
-        self._connections = connections
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> "Records": ...
-
-    def __getitem__(self, place: int | slice) -> "Record | Records":
-        rows = self._rows[place]
-        return self._group.record(rows) if isinstance(rows, int) else self._of(rows)
-
-    @property
-    def next_position(self) -> int:
-        """Position after the last of them."""
-        return self._group.first + self._rows[-1] + 1
-
-    def since(self, position: int) -> "Records":
-        """Return those that are not before *position*."""
-        at = bisect_left(self._rows, position - self._group.first)
-        return self if not at else self._of(self._rows[at:])
-
-    def at(self, places: Iterable[int]) -> "Records":
-        """Return those at *places*."""
-        return self._of([self._rows[place] for place in places])
-
-    def payloads(self) -> list[bytes]:
-        """Return what each brought."""
-        return self._group.payloads(self._rows)
-
-    def received_ns(self) -> list[int]:
-        """Return when each was received."""
-        return [self._received_ns[row] for row in self._rows]
-
-    def connections(self) -> list[int]:
-        """Return which connection brought each."""
-        return [self._connections[row] for row in self._rows]
-
-    def _of(self, rows: Sequence[int]) -> "Records":
-        return Records(self._group, rows, self._received_ns, self._connections)
 
 
 _make_record = partial(tuple.__new__, Record)  # half the time of Record(...): one call in C a record

@@ -69,27 +69,6 @@ def test_a_reader_of_some_buckets_gets_those_and_what_concerns_all(
     ]
 
 
-@UNHURRIED
-@given(rows, st.data())
-def test_records_by_security_are_the_same_records(written: list[Row], data: st.DataObject) -> None:
-    group = unpack_group(pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written))
-    wanted = data.draw(st.sets(st.integers(0, BUCKETS - 1)))
-    wanted |= {bucket_of("binance:ETHUSDT")} if len(written) % 2 else set()
-    named = group.by_security(wanted)
-    assert sorted(record for records in named.values() for record in records) == group.records(wanted)
-    for name, records in named.items():
-        whole = list(records)
-        assert {record.security for record in whole} == {name}
-        assert records.next_position == whole[-1].position + 1
-        assert records.payloads() == [record.payload for record in whole]
-        assert records.received_ns() == [record.recv_ns for record in whole]
-        assert records.connections() == [record.connection for record in whole]
-        since = data.draw(st.integers(FIRST, FIRST + group.count + 1))
-        assert list(records.since(since)) == [record for record in whole if record.position >= since]
-        places = data.draw(st.lists(st.integers(0, len(whole) - 1)))
-        assert list(records.at(places)) == [whole[place] for place in places]
-
-
 @pytest.mark.skipif(not COMPILED, reason="the loops are not compiled here: make install says why")
 @UNHURRIED
 @given(rows, st.lists(st.integers(0, 255), min_size=4, max_size=4))
