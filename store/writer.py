@@ -42,8 +42,8 @@ class WrongWindow(ValueError):
     """The database was made with another WINDOW_SECONDS, or by another version."""
 
 
-def check_format(database: Database[Any], window_seconds: int) -> None:
-    """Store the window's length in a new database, and compare it in an old one.
+def check_format(database: Database[Any], window_seconds: int, grid_seconds: int = 0) -> None:
+    """Store the window's length, and that of merged spans, in a new database; compare it in an old one.
 
     Raises:
         WrongWindow: they differ; the text says what to do.
@@ -51,6 +51,8 @@ def check_format(database: Database[Any], window_seconds: int) -> None:
     """
     formats = database.get_collection(FORMAT_COLLECTION, write_concern=SAFE)
     made = {"window_seconds": window_seconds, "version": VERSION}
+    if grid_seconds:
+        made["compact_seconds"] = grid_seconds
     with suppress(DuplicateKeyError):  # another writer made it at the same instant
         formats.update_one({"_id": FORMAT_ID}, {"$setOnInsert": made}, upsert=True)
     stored = formats.find_one({"_id": FORMAT_ID}) or made
@@ -73,11 +75,18 @@ class Writer:
     """
 
     def __init__(
-        self, database: Database[Any], recorder: str, window_seconds: int, tell: Tell = one_line
+        self,
+        database: Database[Any],
+        recorder: str,
+        window_seconds: int,
+        tell: Tell = one_line,
+        *,
+        grid_seconds: int = 0,
     ) -> None:
         self._database = database
         self._recorder = recorder
         self._window_seconds = window_seconds
+        self._grid_seconds = grid_seconds
         self._tell = tell
         self._prepared = False
         self._claimed: set[str] = set()
@@ -91,7 +100,7 @@ class Writer:
         """
         if self._prepared:
             return
-        check_format(self._database, self._window_seconds)
+        check_format(self._database, self._window_seconds, self._grid_seconds)
         for name in COLLECTIONS:
             self._database[name].create_index(INDEX)
         self._prepared = True
