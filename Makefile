@@ -48,7 +48,8 @@ lint: $(STAMP)  ## style, types and who imports whom
 
 check: lint tests  ## lint and all tests: what CI runs
 
-bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines)
+bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines), and bytes
+	$(BIN)/python -m tests.bench.sizes
 	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
 
 chaos: $(STAMP)  ## accidents of the whole logger from a seed, compared with the market (SEED= ROUNDS= ACCIDENTS=)

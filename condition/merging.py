@@ -25,6 +25,7 @@ from condition.codec import (
     encode_orders,
     encode_trades,
 )
+from condition.columns import THOROUGH
 from condition.window import NS_PER_SECOND, ROWS_PER_PART, Block, document_id, restricted, times_of
 from wire.runs import Chain
 
@@ -146,11 +147,11 @@ def merged(security: str, kind: str, span: Span, whole: Sequence[Chain], part: P
     match rows:
         case ChangeColumns():
             header = {"every_ms": part.terms.every_ms, "levels": len(rows.prices)}
-            fields |= header | times_of(rows) | encode_changes(rows)
+            fields |= header | times_of(rows) | encode_changes(rows, THOROUGH)
         case OrderColumns():
-            fields |= {"funds_scale": part.terms.funds_scale} | times_of(rows) | encode_orders(rows)
+            fields |= {"funds_scale": part.terms.funds_scale} | times_of(rows) | encode_orders(rows, THOROUGH)
         case TradeColumns():
-            fields |= times_of(rows) | encode_trades(rows)
+            fields |= times_of(rows) | encode_trades(rows, THOROUGH)
     covered = sum(end - start + 1 for start, end, _, _ in chains)
     return Block(merged_id(security, kind, span), covered, fields)
 

@@ -93,6 +93,8 @@ class Background:
         self._merged = 0
         self._from_ns: dict[str, int] = {}
         """From where on the next pass looks, by security."""
+        self._ends: dict[str, list[int]] = {}
+        """Of the old spans, by security, when it was last looked at."""
         self._all_at_s = 0.0
         self._beats = Beats(loop, endpoints, process_name("compact", worker), self._health)
         self._thread = threading.Thread(target=self._run, name="merging", daemon=True)
@@ -125,10 +127,12 @@ class Background:
     def _pass(self) -> None:
         merging = compactor(self._database, self._settings)
         if time.monotonic() >= self._all_at_s:
-            self._from_ns, self._all_at_s = {}, time.monotonic() + ALL_S
+            self._from_ns, self._ends, self._all_at_s = {}, {}, time.monotonic() + ALL_S
         for security in securities_of(self._database, self._settings):
             total: dict[str, Compacted] = {}
             ends = [merging.old_until(security, kinds) for kinds in (BOOK_KINDS, TRADE_KINDS)]
+            if self._ends.get(security) == ends:
+                continue  # (what came late meanwhile waits until the next span is old)
             try:
                 for done in merging.run(security, self._from_ns.get(security, 0)):
                     total.setdefault(done.kind, Compacted(security, done.kind)).add(done)
@@ -136,6 +140,7 @@ class Background:
                         return
             except Damaged as error:
                 log.error('event=not_merged security=%s reason="%s"', security, error)
+            self._ends[security] = ends
             self._from_ns[security] = max(0, min(ends) - LATE_S * NS_PER_S)
             for each in total.values():
                 self._say(each)

@@ -241,11 +241,12 @@ class _Loaded:
             self.sizes[block.id] = len(bson.encode(stored))
             pieces = pieces_of(block.kind, stored)
             check_block(block, stored, pieces, self._blocks.lengths)
-            parts += [Part(_terms(block), piece.rows) for piece in pieces]
+            parts += [Part(terms_of(block), piece.rows) for piece in pieces]
         return parts
 
 
-def _terms(block: Block) -> Terms:
+def terms_of(block: Block) -> Terms:
+    """Return what the rows of *block* have in common."""
     scales = block.price_scale, block.size_scale, block.funds_scale
     return Terms(block.every_ns // NS_PER_MS, block.has_ids, *scales)
 
@@ -253,7 +254,7 @@ def _terms(block: Block) -> Terms:
 def _windows(found: Iterable[Block]) -> Windows:
     windows: Windows = {}
     for block in found:
-        windows.setdefault(block.start_ns, []).append(Weight(_terms(block), block.rows, block.levels))
+        windows.setdefault(block.start_ns, []).append(Weight(terms_of(block), block.rows, block.levels))
     return windows
 
 
