@@ -169,6 +169,15 @@ class Blocks:
                 yield end, found
             low_ns = end if found else self._next(security, kinds, end, high_ns)
 
+    def kept(self, security: str, feed: str) -> tuple[int, int]:
+        """Return since when the *feed* (``book``, ``trades``) is kept, and the floor of what is stored.
+
+        Both are 0 where nothing was deleted (store.retention).
+        """
+        row = self._collection("securities").find_one({"_id": security}, {"kept_from": 1}) or {}
+        kept = row.get("kept_from", {}).get(feed)
+        return (date_ns(kept["from"]), date_ns(kept["floor"])) if kept else (0, 0)
+
     def document(self, block: Block, security: str) -> dict[str, Any]:
         """Return the whole document of *block*.
 

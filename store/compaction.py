@@ -37,7 +37,7 @@ from condition.merging import (
 )
 from store.blocks import Blocks
 from store.documents import NS_PER_MS, date_of, to_bson
-from store.headers import BOOK_KINDS, TRADE_KINDS, Block, clusters
+from store.headers import BOOK_KINDS, TRADE_KINDS, Block, clusters, holds
 from store.outcome import Verdict
 from store.pieces import check_block, pieces_of
 from store.unreadable import Damaged
@@ -45,6 +45,9 @@ from store.waiting import Entry
 from store.writer import SAFE, Writer
 from wire.messages import Document
 from wire.runs import Chain
+
+REPLACEABLE = -1
+"""Covers less than any document does."""
 
 LARGEST_BYTES = 8 * 1024 * 1024
 """Of a merged document."""
@@ -86,7 +89,7 @@ class Compactor:
     def __init__(self, database: Database[Any], writer: Writer, blocks: Blocks, after_ns: int) -> None:
         self._database = database
         self._writer = writer
-        self._blocks = blocks
+        self.blocks = self._blocks = blocks
         self._after_ns = after_ns
 
     def run(self, security: str, low_ns: int = 0, *, dry_run: bool = False) -> Iterator[Compacted]:
@@ -144,6 +147,8 @@ class Compactor:
     def _merge(self, security: str, kind: str, span: Span, found: list[Block], *, dry_run: bool) -> Compacted:
         done = Compacted(security, kind, spans=1)
         loaded = _Loaded(self._blocks, security)
+        if not dry_run:
+            found = self._without_damaged(security, found, loaded)
         try:
             made, left = self._documents(security, kind, span, found, loaded)
         except Damaged as error:
@@ -161,6 +166,23 @@ class Compactor:
             self._put(new)
             self._delete(security, kind, gone)
         return done
+
+    def _without_damaged(self, security: str, found: list[Block], loaded: "_Loaded") -> list[Block]:
+        """Return *found* without merged blocks that are damaged and all of whose ids the others hold.
+
+        They are made replaceable: a rebuild has brought the blocks back that they were made of.
+        """
+        for block in found:
+            others = [each for each in found if each is not block]
+            if not block.merged or not holds(joined(_chains(others, block.has_ids)), block):
+                continue
+            try:
+                loaded.parts([block])
+            except Damaged:
+                collection = self._database.get_collection(block.kind, write_concern=SAFE)
+                collection.update_one(_version(security, block), {"$set": {"covered": REPLACEABLE}})
+                return self._without_damaged(security, others, loaded)
+        return found
 
     def _documents(
         self, security: str, kind: str, span: Span, found: list[Block], loaded: "_Loaded"

@@ -46,7 +46,8 @@ def _in_order(
     blocks: Blocks, security: str, kinds: tuple[str, ...]
 ) -> Iterator[tuple[Block, Chain, int, int, int]]:
     """Yield each block's entries, with the block; trades by their ids, for some filled a hole later."""
-    first = blocks.after(security, kinds, 0)
+    kept_ns, _ = blocks.kept(security, "trades" if kinds == TRADE_KINDS else "book")
+    first = blocks.after(security, kinds, kept_ns)
     first_ns = first[0].start_ns if first else LAST_NS
     for together in blocks.between(security, kinds, first_ns, LAST_NS):
         if len(together) > 1 and any(block.merged for block in together):

@@ -5,7 +5,7 @@ the merged one first.  Their times lie inside one another, for both are pieces o
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bson.errors import BSONError
@@ -123,18 +123,22 @@ def _holds(longer: Block, block: Block) -> bool:
         return False
     if longer is block or (block.merged and longer.end_ns - longer.start_ns <= block.end_ns - block.start_ns):
         return False
-    firsts = [chain.first_id for chain in longer.chains]
+    return holds(longer.chains, block)
+
+
+def holds(entries: Sequence[tuple[int, int, int | None, bytes]], block: Block) -> bool:
+    """Say whether *entries*, which are in order, hold all ids of *block*."""
+    firsts = [entry[0] for entry in entries]
     places = [max(0, bisect_right(firsts, chain.first_id) - 1) for chain in block.chains]
-    return all(_held(longer.chains[place:], chain) for place, chain in zip(places, block.chains, strict=True))
+    return all(_held(entries[place:], chain) for place, chain in zip(places, block.chains, strict=True))
 
 
-def _held(entries: tuple[Chain, ...], chain: Chain) -> bool:
-    """Say whether *entries* hold all ids of *chain*."""
+def _held(entries: Iterable[tuple[int, int, int | None, bytes]], chain: Chain) -> bool:
     next_id = chain.first_id
-    for entry in entries:
-        if entry.first_id > next_id:
+    for first_id, last_id, *_ in entries:
+        if first_id > next_id:
             return False
-        next_id = max(next_id, entry.last_id + 1)
+        next_id = max(next_id, last_id + 1)
         if next_id > chain.last_id:
             return True
     return False

@@ -169,6 +169,9 @@ class Archive:
             NotStored: every update is later, or all are earlier.
         """
         blocks, following = self.blocks, None
+        kept_ns, _ = blocks.kept(security, "book")
+        if time_ns < kept_ns:
+            raise NotStored(security, kept_ns, "it is kept from a moment on,")
         window = blocks.before(security, BOOK_KINDS, time_ns + 1)
         end_ns = max((block.end_ns for block in window), default=0)
         later = blocks.after(security, BOOK_KINDS, end_ns)

@@ -55,6 +55,8 @@ def stretches(
         Damaged: a block contradicts itself.
     """
     blocks = archive.blocks
+    kept_ns, _ = blocks.kept(security, "trades" if kinds == TRADE_KINDS else "book")
+    low = max(low, min(kept_ns, high))
     window_ns = low - low % blocks.window_ns
     earlier = blocks.before(security, kinds, window_ns)
     while earlier and min(block.first_effective_ns for block in earlier) >= low:

@@ -43,7 +43,8 @@ def verify(
     tally = Tally(security)
     low_ns -= low_ns % blocks.window_ns
     for kinds, feeds in _FEEDS:
-        _Walk(blocks, tally, kinds, feeds).run(low_ns, high_ns, told)
+        kept_ns, _ = blocks.kept(security, "book" if kinds == BOOK_KINDS else "trades")
+        _Walk(blocks, tally, kinds, feeds).run(max(low_ns, min(kept_ns, high_ns)), high_ns, told)
     return tally
 
 

@@ -10,6 +10,7 @@ stored when the database is made; before its first document of a security it cla
 recorder.
 """
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,10 +21,10 @@ from pymongo import ReplaceOne, WriteConcern
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from store.documents import COLLECTIONS, date_of
-from store.outcome import Outcome, Tell, Verdict, of_bulk, of_failure, one_line, second, unencodable
+from store.documents import COLLECTIONS, READING, date_ns, date_of
+from store.outcome import HAD, Outcome, Tell, Verdict, of_bulk, of_failure, one_line, second, unencodable
 from store.waiting import Entry
-from wire.messages import Desired
+from wire.messages import Desired, Document
 
 WRITE_TIMEOUT_MS = 10_000
 """A majority that takes longer is away: the documents are held and tried again."""
@@ -34,6 +35,19 @@ FORMAT_COLLECTION = "format"
 FORMAT_ID = "format"
 VERSION = 1
 """Of the documents (condition/FORMAT.md)."""
+
+FLOORS_S = 10.0
+"""How old the writer's knowledge of what is kept may be."""
+
+_FEED_OF = {
+    "changes": "book",
+    "orders": "book",
+    "images": "book",
+    "book": "book",
+    "trades": "trades",
+    "audits": "audits",
+}
+"""Collection, or feed of a row of the ledger -> what is kept together (store.retention)."""
 
 INDEX = [("security", 1), ("start", 1)]
 
@@ -90,6 +104,9 @@ class Writer:
         self._tell = tell
         self._prepared = False
         self._claimed: set[str] = set()
+        self._floors: dict[str, dict[str, int]] = {}
+        """By security and feed: documents that start before it are not kept."""
+        self._asks_s = 0.0
 
     def prepare(self) -> None:
         """Check the format and make the indexes, once.
@@ -110,6 +127,11 @@ class Writer:
 
         Raises nothing of the driver's: what failed is in the outcomes.
         """
+        try:
+            self._learn_floors()
+        except PyMongoError as error:
+            self._forget()
+            return of_failure(error, len(entries), self._tell)
         outcomes: dict[int, Outcome] = self._foreign(entries)
         for collection in COLLECTIONS:
             places = [
@@ -156,7 +178,30 @@ class Writer:
             outcome = verdicts[security]
             if outcome is not None:
                 outcomes[place] = outcome
+            elif self._forgotten(entry.document):
+                outcomes[place] = HAD
         return outcomes
+
+    def _forgotten(self, document: Document) -> bool:
+        """Whether *document* is of a time that is not kept (store.retention)."""
+        # (a row of the ledger names its feed in its id)
+        kind = document.id.split("|")[1] if document.collection == "gaps" else document.collection
+        return document.start_ns < self._floors.get(document.security, {}).get(_FEED_OF[kind], 0)
+
+    def _learn_floors(self) -> None:
+        """Ask, now and then, below which times nothing is kept.
+
+        Raises:
+            PyMongoError: the database could not be asked.
+        """
+        if time.monotonic() < self._asks_s:
+            return
+        found = self._securities().find({"kept_from": {"$exists": True}}, {"kept_from": 1})
+        self._floors = {
+            row["_id"]: {feed: date_ns(kept["floor"]) for feed, kept in row["kept_from"].items()}
+            for row in found
+        }
+        self._asks_s = time.monotonic() + FLOORS_S
 
     def _claim_outcome(self, security: str) -> Outcome | None:
         try:
@@ -211,7 +256,7 @@ class Writer:
         self._claimed.clear()
 
     def _securities(self) -> Any:
-        return self._database.get_collection("securities", write_concern=SAFE)
+        return self._database.get_collection("securities", codec_options=READING, write_concern=SAFE)
 
 
 def _replace(entry: Entry) -> ReplaceOne[RawBSONDocument]:

@@ -134,3 +134,21 @@ def test_what_is_written_is_a_function_of_the_blocks(
     put(mongo, documents)
     compact(mongo, market.security)
     assert blocks_of(mongo, market.security) == in_two
+
+
+def test_a_damaged_merged_block_is_made_anew_once_a_rebuild_brought_its_blocks_back(
+    archive: Archive, mongo: Database[Any]
+) -> None:
+    market = longer(fresh(), 5)
+    documents = market.documents()
+    put(mongo, documents)
+    compact(mongo, market.security)
+    whole = blocks_of(mongo, market.security)
+    bad = mongo["changes"].find_one({"security": market.security, "_id": {"$regex": "m60$"}}) or {}
+    mongo["changes"].update_one({"_id": bad["_id"]}, {"$set": {"body": bad["body"][:-1] + b"?"}})
+    assert verify(archive.blocks, market.security).bad
+    assert not compact(mongo, market.security)
+    put(mongo, documents)
+    compact(mongo, market.security)
+    assert blocks_of(mongo, market.security) == whole
+    assert verify(archive.blocks, market.security).first_bad is None
