@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +97,20 @@ def test_what_it_cannot_do_is_one_line(obl: Any, monkeypatch: pytest.MonkeyPatch
     assert (code, "COMPACT_SECONDS=120" in error, "made with 60" in error) == (2, True, True)
     monkeypatch.setenv("COMPACT_SECONDS", "0")
     assert obl("compact")[0] == 2
+
+
+def test_the_process_merges_by_itself_and_ends_when_asked(obl: Any, mongo: Database[Any]) -> None:
+    assert obl("compact", "--dry-run", "--json")[1]
+    words = [sys.executable, "-m", "store.compact"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            merged = list(islice((line for line in process.stdout if "event=merged" in line), 2))
+        finally:
+            process.terminate()
+        rest = process.stdout.read()
+        assert process.wait() == 0, rest
+    kinds = [line.partition("kind=")[2].split()[0] for line in merged]
+    assert kinds == ["changes", "trades"]
+    assert mongo["changes"].count_documents({"_id": {"$regex": "m60$"}}) == 2
+    assert obl("compact")[2] == "there is nothing to merge\n"
