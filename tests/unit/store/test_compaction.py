@@ -13,7 +13,7 @@ from store.verify import verify
 from tests.embedded import Server
 from tests.unit.store.compacting import KINDS, blocks_of, compact, everything, grid, put
 from tests.unit.store.recorded import Market, S, lively
-from tests.unit.store.test_history import instants
+from tests.unit.store.test_history import assert_is_true, instants
 from tests.unit.store.test_ranges import seamed
 
 pytestmark = pytest.mark.mongo
@@ -152,3 +152,18 @@ def test_a_damaged_merged_block_is_made_anew_once_a_rebuild_brought_its_blocks_b
     compact(mongo, market.security)
     assert blocks_of(mongo, market.security) == whole
     assert verify(archive.blocks, market.security).first_bad is None
+
+
+def test_a_book_starts_from_an_image_inside_the_merged_block_before(
+    archive: Archive, mongo: Database[Any]
+) -> None:
+    market = Market(fresh(), 9, images_s=50)
+    market.snapshot()
+    for _ in range(80):
+        market.update(3 * S)
+    put(mongo, market.documents())
+    compact(mongo, market.security)
+    for state in market.states[::4]:
+        assert_is_true(archive, market, state.effective_ns)
+    middle = market.states[40].effective_ns
+    assert verify(archive.blocks, market.security, middle, middle + S).first_bad is None
