@@ -8,10 +8,10 @@ DEMO_BINANCE_PORT ?= 18743
 DEMO_COINBASE_PORT ?= 18744
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test tests lint check bench chaos soak mutants database service wheel image lock
+.PHONY: help install run demo test tests lint check bench bench-bytes bench-reading chaos soak mutants database service wheel image lock
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## set up .venv with everything, from the lock file
 
@@ -48,9 +48,14 @@ lint: $(STAMP)  ## style, types and who imports whom
 
 check: lint tests  ## lint and all tests: what CI runs
 
-bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines), and bytes
+bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for machines, ONLY=stages|ingester|peer|rates)
+	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY))
+
+bench-bytes: $(STAMP)  ## what the captures need in bytes, beside what others need
 	$(BIN)/python -m tests.bench.sizes
-	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
+
+bench-reading: $(STAMP)  ## how fast the archive is read back, as columns, books, bars and tables
+	$(BIN)/python -m tests.bench.reading
 
 chaos: $(STAMP)  ## accidents of the whole logger from a seed, compared with the market (SEED= ROUNDS= ACCIDENTS=)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ACCIDENTS),--accidents $(ACCIDENTS))
@@ -75,4 +80,4 @@ image:  ## build the container image order-book-logger
 
 lock: $(STAMP)  ## write the lock files anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.lock pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra analysis --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml

@@ -135,6 +135,18 @@ class OrderBook:
             sides.append([order.row() for price in prices for order in queues[price].values()])
         return len(sides[0]), sides[0] + sides[1]
 
+    def place(self, order_id: bytes) -> tuple[Row, int, int] | None:
+        """Return the order, how many rest before it at its price, and their size; None: it is gone."""
+        order = self._orders.get(order_id)
+        if order is None:
+            return None
+        count = size = 0
+        for other in self._queues[order.side][order.price].values():
+            if other is order:
+                break
+            count, size = count + 1, size + other.size
+        return order.row(), count, size
+
     def sizes(self) -> dict[tuple[int, int, bytes], int]:
         """Return the size of each order by side, price and id, the orders of a price in queue order."""
         return {

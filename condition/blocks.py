@@ -21,7 +21,11 @@ from condition.columns import (
     column,
     pack_columns,
 )
+from condition.looks import COMPILED
 from condition.reader import ColumnReader, checked, crc32c
+
+if COMPILED:
+    from condition import columns_loops as loops
 
 BURST_NS = 2_000_000
 """Trades of one order share an exchange time or nearly so, and arrive together: their receive times tell more
@@ -211,16 +215,44 @@ def _prices(base: int, tops: Int64s, steps: Int64s, counts: Int64s, sign: int) -
     return rises
 
 
-def encode_changes(rows: ChangeColumns, level: int = QUICK) -> dict[str, Any]:
-    """Return the binary fields of a block of changes; pcodec tries as hard as *level* says."""
-    encode = partial(column, level=level)
+class Levels(NamedTuple):
+    """The levels of some updates as the columns of a block, the bids before the asks."""
+
+    bid_base: int
+    ask_base: int
+    bid_tops: Int64s
+    ask_tops: Int64s
+    bid_steps: Int64s
+    ask_steps: Int64s
+    kept: Int64s
+    """1 where the size is not 0."""
+    sizes: Int64s
+    """Of these."""
+
+
+def compiled_levels(rows: ChangeColumns) -> Levels | None:
+    """Return the levels of *rows*; None where an update is not sorted."""
+    found = loops.levels(rows.prices, rows.sizes, rows.bid_counts, rows.ask_counts)
+    return found and Levels(found[0], found[1], *(np.frombuffer(column, np.int64) for column in found[2:]))
+
+
+def plain_levels(rows: ChangeColumns) -> Levels:
+    """Return the levels of *rows*, by what every machine has."""
     is_ask = _sides(rows)
     of_asks, of_bids = np.flatnonzero(is_ask), np.flatnonzero(~is_ask)
     bids = _side(rows.prices[of_bids], rows.sizes[of_bids], rows.bid_counts, -1)
     asks = _side(rows.prices[of_asks], rows.sizes[of_asks], rows.ask_counts, 1)
-    bases = [first_of(rows.first_ids), first_of(rows.times_ns), bids.base, asks.base]
     sizes = np.concatenate((bids.sizes, asks.sizes))
     kept = sizes != 0
+    flags = kept.astype(np.int64)
+    return Levels(bids.base, asks.base, bids.tops, asks.tops, bids.steps, asks.steps, flags, sizes[kept])
+
+
+def encode_changes(rows: ChangeColumns, level: int = QUICK) -> dict[str, Any]:
+    """Return the binary fields of a block of changes; pcodec tries as hard as *level* says."""
+    encode = partial(column, level=level)
+    levels = (compiled_levels(rows) if COMPILED else None) or plain_levels(rows)
+    bases = [first_of(rows.first_ids), first_of(rows.times_ns), levels.bid_base, levels.ask_base]
     body = pack_columns(
         Layout.CHANGES,
         [
@@ -231,12 +263,12 @@ def encode_changes(rows: ChangeColumns, level: int = QUICK) -> dict[str, Any]:
             encode(rows.effective_ns - rows.times_ns, Spec.SCALED),
             encode(rows.bid_counts),
             encode(rows.ask_counts),
-            encode(bids.tops),
-            encode(asks.tops),
-            encode(bids.steps),
-            encode(asks.steps),
-            encode(kept.astype(np.int64), Spec.FLAGS),
-            encode(sizes[kept], Spec.STEPPED),
+            encode(levels.bid_tops),
+            encode(levels.ask_tops),
+            encode(levels.bid_steps),
+            encode(levels.ask_steps),
+            encode(levels.kept, Spec.FLAGS),
+            encode(levels.sizes, Spec.STEPPED),
         ],
     )
     return binary_fields(body, pack_receipts(rows.times_ns, rows.received_ns, level))

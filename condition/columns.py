@@ -22,6 +22,11 @@ import numpy.typing as npt
 import pcodec
 from pcodec import wrapped
 
+from condition.looks import COMPILED, common_step, decimal_step, is_constant, ones
+
+if COMPILED:
+    from condition import columns_loops as loops
+
 Int64s = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint8]
 """Order ids: one row of 16 bytes each."""
@@ -151,7 +156,8 @@ def _zigzag(value: int) -> int:
 
 
 def _pcodec(values: Int64s, spec: Spec, level: int) -> bytes:
-    step = _decimal_step(values) if spec is Spec.STEPPED else 1
+    # Lots mostly are a power of ten, and pcodec takes the odd ones in; another step it looks for itself.
+    step = decimal_step(values, _SAMPLE) if spec is Spec.STEPPED else 1
     config = _STEPPED_BY[step, level] if step > 1 else _CONFIGS[spec, level]
     if len(values) > _ONE_PAGE:
         config = _config(spec, level, step)
@@ -160,28 +166,12 @@ def _pcodec(values: Int64s, spec: Spec, level: int) -> bytes:
     return bytes(chunk.write_meta()) + bytes(chunk.write_page(0))
 
 
-def _decimal_step(values: Int64s) -> int:
-    """Return the largest power of ten that nearly all of *values* are multiples of: lots mostly are.
-
-    pcodec takes the odd ones in; where the step is no power of ten it looks for it itself.
-    """
-    sample = values[:_SAMPLE]
-    odd, step = len(sample) // 16, 1
-    while step < 10**18 and np.count_nonzero(sample % (step * 10)) <= odd:
-        step *= 10
-    return step
-
-
-def _common_step(values: Int64s) -> int:
-    """Return the greatest common divisor; that of the first few is mostly the one of all."""
-    step = int(np.gcd.reduce(values[:_FEW]))
-    if step > 1 and not (values % step).any():
-        return step
-    return int(np.gcd.reduce(values)) if step != 1 else 1
-
-
-def _varints(values: Int64s) -> bytes:
+def plain_varints(values: Int64s) -> bytes:
+    """Return a zigzag varint per value."""
     return b"".join([uvarint(_zigzag(value)) for value in values.tolist()])
+
+
+_varints = loops.varints if COMPILED else plain_varints
 
 
 Encode = Callable[..., Column]
@@ -191,14 +181,14 @@ def column(values: Int64s, spec: Spec = Spec.PLAIN, level: int = QUICK) -> Colum
     """Return *values* in the encoding that is smallest for them, pcodec trying as hard as *level* says."""
     values = np.ascontiguousarray(values, dtype=np.int64)
     count = len(values)
-    first = int(values[0]) if count else 0
-    if not count or (first == values[-1] and (values == first).all()):
+    if not count or is_constant(values):
+        first = int(values[0]) if count else 0
         kind = Encoding.CONSTANT if first else Encoding.ZEROS
         return Column(kind, count, uvarint(_zigzag(first)) if first else b"")
     if spec is Spec.FLAGS:
         return _flags(values, level)
     front, scaled = b"", 0
-    if spec is Spec.SCALED and (step := _common_step(values)) > 1:
+    if spec is Spec.SCALED and (step := common_step(values)) > 1:
         values, front, scaled = values // step, uvarint(step), SCALED
     if count > _SOME:
         return Column(Encoding.PCODEC | scaled, count, front + _pcodec(values, spec, level))
@@ -211,12 +201,12 @@ def column(values: Int64s, spec: Spec = Spec.PLAIN, level: int = QUICK) -> Colum
 
 def _flags(values: Int64s, level: int) -> Column:
     """Return a column of 0 and 1, some of each; pcodec needs what their entropy is."""
-    count, ones = len(values), int(np.count_nonzero(values))
-    if (values >> 1).any():
+    count, set_ = len(values), ones(values)
+    if set_ < 0:
         return column(values, level=level)
     bits = (count + 7) // 8
     entropy = (
-        -(ones * log2(ones / count) + (count - ones) * log2(1 - ones / count)) / 8 if ones < count else 0
+        -(set_ * log2(set_ / count) + (count - set_) * log2(1 - set_ / count)) / 8 if set_ < count else 0
     )
     if entropy < bits * _WORTH:
         packed = _pcodec(values, Spec.FLAGS, level)

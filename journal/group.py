@@ -29,7 +29,7 @@ number ``first + i``; so a reader takes its own buckets as a few slices and leav
 """
 
 import struct
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
@@ -39,6 +39,7 @@ from typing import NamedTuple, overload
 import google_crc32c
 import msgspec
 
+from journal.rows import Row, Rows, layout
 from wire.names import EVERY_SECURITY, bucket_of
 
 MAGIC = b"OBG1"
@@ -62,9 +63,6 @@ _HEADER = struct.Struct("<4sIIIqq")
 _TEN_ELEMENTS = b"\x9a"
 _BLOB = struct.Struct(">BI")
 _BIN_32 = 0xC6
-
-Row = tuple[int, str, int, bytes]
-"""recv_ns, security, connection, payload."""
 
 
 class Corrupt(ValueError):
@@ -264,45 +262,41 @@ def _bucket_of(security: str) -> int:
     return EVERY_BUCKET if security == EVERY_SECURITY else bucket_of(security)
 
 
-def pack_group(line: str, kind: Kind, first_position: int, clock_ns: int, rows: Sequence[Row]) -> bytes:
-    """Return *rows* as one group whose first record has *first_position*, appended at *clock_ns*.
+def pack_group(
+    line: str, kind: Kind, first_position: int, clock_ns: int, records: Sequence[Row] | Rows
+) -> bytes:
+    """Return *records* as one group whose first record has *first_position*, appended at *clock_ns*.
 
-    Rows are sorted by bucket, those of one bucket keep their order; positions count in that order.
+    They are sorted by bucket, those of one bucket keep their order; positions count in that order.
 
     Raises:
-        ValueError: no rows.
+        ValueError: no records.
         TooLarge: more than ``MAX_RECORDS`` or ``MAX_GROUP_BYTES``.
     """
-    count = len(rows)
+    count = len(records)
     if not 0 < count <= MAX_RECORDS:
         raise TooLarge(f"{count} records in one group") if count else ValueError("a group without records")
-    keys = [_bucket_of(row[1]) for row in rows]
-    in_order = sorted(keys)
-    if keys != in_order:
-        rows = list(map(rows.__getitem__, sorted(range(count), key=keys.__getitem__)))
-        keys = in_order
-    recv_ns, securities, connections, payloads = zip(*rows, strict=True)
-    names = {name: index for index, name in enumerate(dict.fromkeys(securities))}
-    buckets = sorted(set(keys))
-    lengths = list(map(len, payloads))
-    blob_bytes = sum(lengths)
+    rows = Rows.of(records)
+    blob_bytes = sum(map(len, rows.payloads))
     if blob_bytes > MAX_PAYLOAD_BYTES:
         raise TooLarge(f"{blob_bytes} bytes in one group")
+    laid = layout(rows, _bucket_of)
+    rows = rows.in_order(laid.order)
     columns = (
         line,
         kind,
-        tuple(names),
-        bytes(buckets),
-        struct.pack(f"<{len(buckets)}I", *(bisect_right(keys, bucket) for bucket in buckets)),
-        struct.pack(f"<{count}q", *recv_ns),
-        struct.pack(f"<{count}I", *lengths),
-        struct.pack(f"<{count}H", *map(names.__getitem__, securities)),
-        struct.pack(f"<{count}I", *connections),
+        laid.names,
+        laid.buckets,
+        struct.pack(f"<{len(laid.buckets)}I", *laid.bucket_ends),
+        struct.pack(f"<{count}q", *rows.recv_ns),
+        laid.lengths,
+        laid.routes,
+        struct.pack(f"<{count}I", *rows.connections),
     )
     # The blob is added by hand, as msgpack's bin 32, so that the payloads are copied once, not three times.
     head = _TEN_ELEMENTS + _encode(columns)[1:] + _BLOB.pack(_BIN_32, blob_bytes)
     fixed = _CHECKED.pack(len(head) + blob_bytes, count, first_position, clock_ns)
-    checked = b"".join((fixed, head, *payloads))
+    checked = b"".join((fixed, head, *rows.payloads))
     return _CHECK.pack(MAGIC, google_crc32c.value(checked)) + checked
 
 

@@ -41,6 +41,8 @@ class Book:
     """Whether updates after it are missing."""
     effective_ns: int
     """The exchange time made monotonic; it decides what comes before what."""
+    visible_ns: int
+    """From when on this is the book: ``effective_ns``, or the end of the last update's interval."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -135,6 +137,7 @@ class Found(NamedTuple):
             orders=fold.orders(),
             stale=self.stale,
             effective_ns=int(last.effective_ns[-1]),
+            visible_ns=int(last.visible_ns[-1]),
         )
 
 

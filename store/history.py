@@ -19,7 +19,6 @@ A security whose feed has no ids is read over the seams between its connections;
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from time import time_ns as now_ns
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +26,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 
 from store import ranges
+from store.analysis import Analysis, span
 from store.answers import (
     Answer,
     Book,
@@ -45,19 +45,18 @@ from store.documents import NS_PER_S, READING, date_ns
 from store.embedded import running
 from store.fold import Fold, fold_of
 from store.pieces import Piece, pieces_of
-from store.times import BadTime, moment
+from store.source import Moment
+from store.times import moment
 from store.unreadable import Damaged, InHole, NotStored, UnknownSecurity, Unreadable
 from store.walk import Join, end_after, hole, in_order, link
 from store.writer import FORMAT_COLLECTION, FORMAT_ID, VERSION
 from wire.names import parse_security
 from wire.settings import load_settings
 
-Moment = int | str | datetime
-
 __all__ = ["Archive", "Damaged", "Gaps", "InHole", "NotStored", "UnknownSecurity", "Unreadable"]
 
 
-class Archive:
+class Archive(Analysis):
     """A database of the logger, read only."""
 
     def __init__(self, uri: str | None = None, database: str | None = None) -> None:
@@ -263,7 +262,7 @@ class Archive:
         Raises:
             as ``book_at``, at once or on the way.
         """
-        return ranges.replay(self, parse_security(security), *self._range(start, end), trades, gaps)
+        return ranges.replay(self, parse_security(security), *span(start, end), trades, gaps)
 
     def changes(
         self, security: str, start: Moment, end: Moment, gaps: Gaps = "error"
@@ -273,7 +272,7 @@ class Archive:
         Raises:
             InHole, Damaged, UnknownSecurity: see store.unreadable.
         """
-        return ranges.changes(self, parse_security(security), *self._range(start, end), gaps)
+        return ranges.changes(self, parse_security(security), *span(start, end), gaps)
 
     def orders(
         self, security: str, start: Moment, end: Moment, gaps: Gaps = "error"
@@ -283,7 +282,7 @@ class Archive:
         Raises:
             InHole, Damaged, UnknownSecurity: see store.unreadable.
         """
-        return ranges.orders(self, parse_security(security), *self._range(start, end), gaps)
+        return ranges.orders(self, parse_security(security), *span(start, end), gaps)
 
     def trades(
         self, security: str, start: Moment, end: Moment, gaps: Gaps = "error"
@@ -293,7 +292,7 @@ class Archive:
         Raises:
             InHole, Damaged, UnknownSecurity: see store.unreadable.
         """
-        return ranges.trades(self, parse_security(security), *self._range(start, end), gaps)
+        return ranges.trades(self, parse_security(security), *span(start, end), gaps)
 
     def within(self, security: str, start: Moment, end: Moment, *, trades: bool) -> None:
         """Return if the stored book (or the trades) of *security* reaches into ``[start, end)``.
@@ -302,7 +301,7 @@ class Archive:
             NotStored: the range lies wholly before or after it.
             Unreadable: there is none.
         """
-        security, (low, high) = parse_security(security), self._range(start, end)
+        security, (low, high) = parse_security(security), span(start, end)
         kinds, what = (TRADE_KINDS, "trade") if trades else (BOOK_KINDS, "update")
         newest, oldest = self.blocks.newest(security, kinds, now_ns()), self.blocks.after(security, kinds, 0)
         if not newest or not oldest:
@@ -366,9 +365,3 @@ class Archive:
         name = parse_security(security)
         self.known(name)
         return [name]
-
-    def _range(self, start: Moment, end: Moment) -> tuple[int, int]:
-        low, high = (LAST_NS if each is None else each for each in (moment(start), moment(end)))
-        if low > high:
-            raise BadTime(f"the range ends before it begins: {start} to {end}")
-        return low, high

@@ -6,6 +6,8 @@ given                                means
 below 1e11, 1e14, 1e17               seconds, milliseconds, microseconds since 1970
 from 1e17 on                         nanoseconds since 1970
 
+Lengths of time are a number with its unit, as 250ms, 1s, 5m, 1h, 1d, or a timedelta.
+
 No float is on the way: 1723161600.1 is exactly that.
 """
 
@@ -22,6 +24,16 @@ _ISO = re.compile(
     re.ASCII,
 )
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
+_LENGTH = re.compile(r"(\d{1,18})\s*(ns|us|ms|s|m|h|d)", re.ASCII)
+_LENGTHS = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": NS_PER_S,
+    "m": 60 * NS_PER_S,
+    "h": 3600 * NS_PER_S,
+    "d": 86_400 * NS_PER_S,
+}
 
 
 class BadTime(ValueError):
@@ -49,6 +61,25 @@ def moment(given: int | str | datetime) -> int | None:
     if match is None:
         raise BadTime(f"{text[:60]!r} is no time: write 2024-08-09T12:00:00Z, latest, or seconds since 1970")
     return _of_iso(text, *match.groups())
+
+
+def duration(given: str | timedelta) -> int:
+    """Return the nanoseconds that *given* lasts.
+
+    Raises:
+        BadTime: it is none of the forms above, or not longer than nothing.
+
+    >>> duration("250ms"), duration("1m"), duration(timedelta(seconds=1))
+    (250000000, 60000000000, 1000000000)
+    """
+    if isinstance(given, timedelta):
+        length_ns = given // timedelta(microseconds=1) * 1000
+    else:
+        match = _LENGTH.fullmatch(str(given).strip().lower())
+        length_ns = int(match[1]) * _LENGTHS[match[2]] if match else 0
+    if not 0 < length_ns < 2**63:
+        raise BadTime(f"{str(given)[:60]!r} is no length of time: write 250ms, 1s, 5m, 1h or 1d")
+    return length_ns
 
 
 def _of_number(text: str) -> int:

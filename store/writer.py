@@ -107,6 +107,8 @@ class Writer:
         self._floors: dict[str, dict[str, int]] = {}
         """By security and feed: documents that start before it are not kept."""
         self._asks_s = 0.0
+        names = (*COLLECTIONS, "securities")
+        self._targets = {name: database.get_collection(name, write_concern=SAFE) for name in names}
 
     def prepare(self) -> None:
         """Check the format and make the indexes, once.
@@ -133,12 +135,11 @@ class Writer:
             self._forget()
             return of_failure(error, len(entries), self._tell)
         outcomes: dict[int, Outcome] = self._foreign(entries)
-        for collection in COLLECTIONS:
-            places = [
-                place
-                for place, entry in enumerate(entries)
-                if entry.document.collection == collection and place not in outcomes
-            ]
+        by_collection: dict[str, list[int]] = {name: [] for name in COLLECTIONS}
+        for place, entry in enumerate(entries):
+            if place not in outcomes:
+                by_collection[entry.document.collection].append(place)
+        for collection, places in by_collection.items():
             found = self._put_twice(collection, [entries[place] for place in places])
             outcomes.update(zip(places, found, strict=True))
         return [outcomes[place] for place in range(len(entries))]
@@ -196,7 +197,9 @@ class Writer:
         """
         if time.monotonic() < self._asks_s:
             return
-        found = self._securities().find({"kept_from": {"$exists": True}}, {"kept_from": 1})
+        found = (
+            self._securities().with_options(READING).find({"kept_from": {"$exists": True}}, {"kept_from": 1})
+        )
         self._floors = {
             row["_id"]: {feed: date_ns(kept["floor"]) for feed, kept in row["kept_from"].items()}
             for row in found
@@ -238,9 +241,8 @@ class Writer:
     def _bulk(self, collection: str, entries: Sequence[Entry]) -> list[Outcome]:
         if not entries:
             return []
-        target = self._database.get_collection(collection, write_concern=SAFE)
         try:
-            target.bulk_write([_replace(entry) for entry in entries], ordered=False)
+            self._targets[collection].bulk_write([_replace(entry) for entry in entries], ordered=False)
         except BulkWriteError as error:
             return of_bulk(error, len(entries), self._tell)
         except (PyMongoError, BSONError, OverflowError) as error:
@@ -256,7 +258,7 @@ class Writer:
         self._claimed.clear()
 
     def _securities(self) -> Any:
-        return self._database.get_collection("securities", codec_options=READING, write_concern=SAFE)
+        return self._targets["securities"]
 
 
 def _replace(entry: Entry) -> ReplaceOne[RawBSONDocument]:

@@ -43,7 +43,7 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
 
     live.register(app)
     if not argv or argv[0] not in live.NAMES:
-        from ui import archive, compact, copying, export, incident, keep, rebuild, verify
+        from ui import archive, compact, copying, export, incident, keep, plot, rebuild, series, verify
 
         archive.register(app)
         verify.register(app)
@@ -53,6 +53,8 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
         incident.register(app)
         export.register(app)
         copying.register(app)
+        series.register(app)
+        plot.register(app)
     return app
 
 

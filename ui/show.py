@@ -25,6 +25,11 @@ def json_lines(values: Iterable[Any], *, flush: bool = False) -> None:
             sys.stdout.flush()
 
 
+def text_line(text: str) -> None:
+    """Print *text* on a line."""
+    sys.stdout.write(text.rstrip() + "\n")
+
+
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
     """Print *columns* of *rows*; *empty* where there are none."""
     from rich.console import Console

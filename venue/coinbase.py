@@ -50,6 +50,7 @@ from venue.coinbase_rest import (
     trades_request,
 )
 from venue.columns import Columns
+from venue.routes import Routes
 from venue.times import nanoseconds
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "instruments_request",
     "refusal",
     "route",
+    "routes",
     "snapshot",
     "snapshot_request",
     "subscribe",
@@ -243,6 +245,11 @@ def decode(frame: bytes, feed: str) -> Decoded:
 
 def columns(frames: Sequence[bytes], feed: str) -> Columns | None:  # noqa: ARG001
     """Return None: an order event is worth a look of its own, and numbers here differ in their decimals."""
+    return None
+
+
+def routes(frames: Sequence[bytes], feed: str) -> Routes | None:  # noqa: ARG001
+    """Return None: the sequence numbers of its frames are for each to tell."""
     return None
 
 

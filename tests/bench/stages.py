@@ -169,11 +169,11 @@ def groups_of(market: Market) -> list[bytes]:
 # --- book, condition ----------------------------------------------------------------------------
 
 
-def book(groups: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
+def book(groups: list[bytes], runs: Runs, recipe: Recipe = RECIPE) -> tuple[float, list[bytes]]:
     """Return the CPU seconds of the maintainer, and the batches it sends."""
 
     def prepare() -> AbstractContextManager[Callable[[], list[bytes]]]:
-        maintainer = Maintainer(VENUES, RECIPE, range(BUCKETS))
+        maintainer = Maintainer(VENUES, recipe, range(BUCKETS))
         for bucket in range(BUCKETS):
             maintainer.begin(bucket, 1)
 
@@ -190,11 +190,11 @@ def book(groups: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
     return timed(runs, prepare)
 
 
-def condition(batches: list[bytes], runs: Runs) -> tuple[float, list[bytes]]:
+def condition(batches: list[bytes], runs: Runs, recipe: Recipe = RECIPE) -> tuple[float, list[bytes]]:
     """Return the CPU seconds of the conditioner, and the documents it sends."""
 
     def prepare() -> AbstractContextManager[Callable[[], list[bytes]]]:
-        core = Conditioner(window_ns=RECIPE.window_ns, reply_to="ipc://answers", token=1, lines=frozenset())
+        core = Conditioner(window_ns=recipe.window_ns, reply_to="ipc://answers", token=1, lines=frozenset())
 
         def run() -> list[bytes]:
             documents = []
@@ -257,16 +257,9 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
 
         def run() -> list[Entry]:
             nonlocal server_s
-            before, waiting, taken = _cpu_of(server.pid), Waiting(), []
-            for data in documents:
-                document = unpack_document(data)
-                taken.append(Entry(document, to_bson(document)))
-                waiting.take(taken[-1])
-                if len(waiting) >= BATCH_DOCUMENTS:
-                    _write(writer, waiting)
-            while len(waiting):
-                _write(writer, waiting)
-            server_s = min(server_s, _cpu_of(server.pid) - before)
+            before = cpu_of(server.pid)
+            taken = store_all(writer, documents)
+            server_s = min(server_s, cpu_of(server.pid) - before)
             return taken
 
         return nullcontext(run)
@@ -274,6 +267,20 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
     cpu_s, entries = timed(runs, prepare)
     client.close()
     return Stored(cpu_s, server_s, len(entries))
+
+
+def store_all(writer: StoreWriter, documents: list[bytes]) -> list[Entry]:
+    """Store *documents* as the process does, a batch at a time; return what was stored."""
+    waiting, taken = Waiting(), []
+    for data in documents:
+        document = unpack_document(data)
+        taken.append(Entry(document, to_bson(document)))
+        waiting.take(taken[-1])
+        if len(waiting) >= BATCH_DOCUMENTS:
+            _write(writer, waiting)
+    while len(waiting):
+        _write(writer, waiting)
+    return taken
 
 
 def sizes(documents: list[bytes]) -> Sizes:
@@ -300,7 +307,7 @@ def _levels(document: Document) -> int:
     return int(document.fields.get("levels", 0)) if document.collection == "changes" else 0
 
 
-def _cpu_of(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Return the CPU seconds that another process has used (proc(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -13,13 +13,13 @@ from journal.group import (
     Corrupt,
     Kind,
     Record,
-    Row,
     TooLarge,
     pack_group,
     read_header,
     unpack_group,
 )
-from tests.unit.journal.building import CLOCK_NS, LINE, UNHURRIED, flipped, rows
+from journal.rows import COMPILED, Row, Rows, layout, plain_layout
+from tests.unit.journal.building import CLOCK_NS, LINE, SECURITIES, UNHURRIED, flipped, rows
 from wire.names import BUCKETS, EVERY_SECURITY, bucket_of, position_at
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_group.hex"
@@ -88,6 +88,15 @@ def test_records_by_security_are_the_same_records(written: list[Row], data: st.D
         assert list(records.since(since)) == [record for record in whole if record.position >= since]
         places = data.draw(st.lists(st.integers(0, len(whole) - 1)))
         assert list(records.at(places)) == [whole[place] for place in places]
+
+
+@pytest.mark.skipif(not COMPILED, reason="the loops are not compiled here: make install says why")
+@UNHURRIED
+@given(rows, st.lists(st.integers(0, 255), min_size=4, max_size=4))
+def test_the_compiled_layout_is_the_plain_one(written: list[Row], buckets: list[int]) -> None:
+    bucket_of = dict(zip(SECURITIES, buckets, strict=True)).__getitem__
+    columns = Rows.of([(ns, "".join(list(name)), number, data) for ns, name, number, data in written])
+    assert layout(columns, bucket_of) == plain_layout(columns, bucket_of)
 
 
 def test_the_bytes_of_a_group_are_pinned() -> None:

@@ -55,6 +55,7 @@ def book(**fields: Any) -> Book:
         "orders": None,
         "stale": False,
         "effective_ns": T,
+        "visible_ns": T,
     }
     return Book(**(given | fields))
 
