@@ -15,7 +15,7 @@ help:  ## list the targets
 
 install: $(STAMP)  ## set up .venv with everything, from the lock file
 
-$(STAMP): requirements-dev.lock pyproject.toml hatch_build.py $(wildcard */*_loops.pyx)
+$(STAMP): requirements-dev.lock pyproject.toml hatch_build.py $(wildcard */*_loops.pyx */*.pxd)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 install")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock

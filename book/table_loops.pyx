@@ -8,10 +8,10 @@ others when they are more than ``dead_rows`` and half of all.
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memmove
+from libc.string cimport memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
-cdef int64_t LARGEST = 0x7FFFFFFFFFFFFFFF
+from venue.scaling cimport fitting
 
 
 cdef struct Side:
@@ -296,24 +296,3 @@ def scaled(
             n += 1
     start[sides // 2] = n
     return (keys_, sizes_, starts_) if n == rows else None
-
-
-cdef bint fitting(const int64_t* values, int64_t* out, Py_ssize_t count, int64_t by) noexcept nogil:
-    cdef Py_ssize_t n
-    cdef int64_t most, quotient
-    if by == 1:
-        memcpy(out, values, count * sizeof(int64_t))
-    elif by > 0:
-        most = LARGEST // by
-        for n in range(count):
-            if values[n] > most:
-                return False
-            out[n] = values[n] * by
-    else:
-        by = -by
-        for n in range(count):
-            quotient = <int64_t>(<uint64_t>values[n] // <uint64_t>by)
-            if quotient * by != values[n]:
-                return False
-            out[n] = quotient
-    return True

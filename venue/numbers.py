@@ -20,6 +20,13 @@ from numpy.typing import NDArray
 
 from wire.runs import ABSENT
 
+try:
+    from venue.numbers_loops import scaled
+except ImportError:
+    COMPILED = False
+else:
+    COMPILED = True
+
 Int64s = NDArray[np.int64]
 
 MAX_SCALE = 18
@@ -37,6 +44,8 @@ _COMMA, _DOT = ord(","), ord(".")
 _ALLOWED = b"0123456789.,"
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _POWERS = 10 ** np.arange(MAX_SCALE + 1, dtype=np.int64)
+_FACTORS = {n: 10**n if n >= 0 else -(10**-n) for n in range(-MAX_SCALE, MAX_SCALE + 1)}
+"""What a number is multiplied by for so many decimals more; below 0: what it is divided by for fewer."""
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -146,6 +155,14 @@ def at_scale(unscaled: Int64s, decimals: int, scale: int) -> Int64s | None:
     """Return *unscaled*, integers with *decimals*, at *scale*; None where one does not fit or is finer."""
     if decimals == scale:
         return unscaled
+    if not COMPILED:
+        return plain_at_scale(unscaled, decimals, scale)
+    found = scaled(unscaled, _FACTORS[scale - decimals])
+    return None if found is None else np.frombuffer(found, np.int64)
+
+
+def plain_at_scale(unscaled: Int64s, decimals: int, scale: int) -> Int64s | None:
+    """Return the same without a compiler; the scales differ."""
     if decimals < scale:
         return _fitting_product(unscaled, _POWERS[scale - decimals])
     return _whole_quotient(unscaled, _POWERS[decimals - scale])

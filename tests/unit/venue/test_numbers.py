@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from venue import numbers as numbers_module
 from venue.numbers import (
     LARGEST,
     MAX_SCALE,
@@ -180,3 +181,21 @@ def test_rescaling_refuses_what_it_would_round_or_wrap() -> None:
         rescale(np.array([LARGEST // 10 + 1], np.int64), 0, 1)
     with pytest.raises(TooLarge):
         rescale(np.array([0], np.int64), 0, MAX_SCALE + 1)
+
+
+@pytest.mark.skipif(
+    not numbers_module.COMPILED, reason="the loops are not compiled here: make install says why"
+)
+@given(
+    st.lists(st.one_of(st.integers(0, 10**18 - 1), st.integers(0, 50).map(lambda n: n * 10**9)), max_size=5),
+    st.integers(0, 17),
+    st.integers(0, 18),
+)
+def test_numbers_come_to_a_scale_as_without_the_loops(values: list[int], decimals: int, scale: int) -> None:
+    column = np.array(values, np.int64)
+    found, plain = (
+        numbers_module.at_scale(column, decimals, scale),
+        numbers_module.plain_at_scale(column, decimals, scale),
+    )
+    assert (found is None) == (plain is None)
+    assert found is None or plain is None or found.tolist() == plain.tolist()

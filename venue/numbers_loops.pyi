@@ -1,0 +1,3 @@
+from venue.numbers import Int64s
+
+def scaled(values: Int64s, by: int) -> bytes | None: ...
