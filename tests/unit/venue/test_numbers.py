@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from venue import numbers as numbers_module
 from venue.numbers import (
+    COMPILED,
     LARGEST,
     MAX_SCALE,
     BadNumber,
     Finer,
     TooLarge,
+    at_scale,
     exact,
+    plain_at_scale,
     rescale,
     scale_of,
     text,
@@ -183,9 +185,7 @@ def test_rescaling_refuses_what_it_would_round_or_wrap() -> None:
         rescale(np.array([0], np.int64), 0, MAX_SCALE + 1)
 
 
-@pytest.mark.skipif(
-    not numbers_module.COMPILED, reason="the loops are not compiled here: make install says why"
-)
+@pytest.mark.skipif(not COMPILED, reason="the loops are not compiled here: make install says why")
 @given(
     st.lists(st.one_of(st.integers(0, 10**18 - 1), st.integers(0, 50).map(lambda n: n * 10**9)), max_size=5),
     st.integers(0, 17),
@@ -194,8 +194,8 @@ def test_rescaling_refuses_what_it_would_round_or_wrap() -> None:
 def test_numbers_come_to_a_scale_as_without_the_loops(values: list[int], decimals: int, scale: int) -> None:
     column = np.array(values, np.int64)
     found, plain = (
-        numbers_module.at_scale(column, decimals, scale),
-        numbers_module.plain_at_scale(column, decimals, scale),
+        at_scale(column, decimals, scale),
+        plain_at_scale(column, decimals, scale),
     )
     assert (found is None) == (plain is None)
     assert found is None or plain is None or found.tolist() == plain.tolist()
