@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.recorder import GROUP_BYTES
-from tests.bench import ingesting, stages
+from tests.bench import ingesting, level3, stages
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 15.0
@@ -87,6 +87,7 @@ class Results(msgspec.Struct):
 
     caption: str
     tables: list[Result]
+    level3: level3.Level3
     passed: bool
 
 
@@ -231,7 +232,9 @@ def main() -> int:
         tables.append(measure(market(securities, seconds), 1 if given.quick else ROUNDS))
         show(tables[-1], console)
     console.print(CAPTION, style="dim")
-    results = Results(CAPTION, tables, all(table.passed for table in tables))
+    orders = level3.measured(console, is_quick=given.quick)
+    passed = all(table.passed for table in tables) and orders.passed
+    results = Results(CAPTION, tables, orders, passed)
     if given.json:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
     return 0 if results.passed else 1
