@@ -15,10 +15,12 @@ from book.compiled_orders import AnyOrderBook, new_order_book
 from book.depth import Span, emit_changes, emit_levels, packed
 from book.events import Events, OrderColumns, Row
 from book.outlet import Outlet
+from book.run import Run
 from book.scales import MAX_SCALE, Finer, Refused, Scales, exact, until_exact
 from book.sync import Update
 from venue import numbers
 from venue.api import BookSnapshot, OrderEvent, OrderSnapshot
+from venue.columns import EventColumns
 from wire.runs import ABSENT, Image, Orders
 
 Column = NDArray[np.int64]
@@ -138,6 +140,31 @@ class OrderFlow:
             b"".join(e.taker_id or _NO_ID for e in decoded),
         )
 
+    def prepare_run(self, run: Run) -> Batch | None:
+        """Return *run* at the book's scales; None where its events have to be looked at one by one."""
+        found = run.columns
+        if not isinstance(found, EventColumns):
+            return None
+        prices = _at_scale((found.prices, found.old_prices), found.price_decimals, self.scales.price)
+        sizes = _at_scale((found.sizes, found.old_sizes), found.size_decimals, self.scales.size)
+        funds = _at_scale((found.funds,), found.funds_decimals, self.funds_scale)
+        if prices is None or sizes is None or funds is None:
+            return None
+        ids = np.array(found.ids, dtype=np.int64)
+        events = Events(ids, found.kinds_u1, found.sides_u1, found.order_ids, prices[0], sizes[0])
+        return Batch(
+            found.ids,
+            found.times_ns,
+            run.received_ns,
+            events,
+            found.reasons_u1,
+            prices[1],
+            sizes[1],
+            funds[0],
+            found.trade_ids,
+            found.taker_ids,
+        )
+
     def apply(self, batch: Batch, begin: int, end: int, span: Span, outlet: Outlet) -> int:
         """Apply the events *begin* to *end*, and send them; return where it stopped.
 
@@ -253,6 +280,16 @@ class OrderFlow:
             self.refused_funds += 1
             return np.full(1, ABSENT, dtype=np.int64)
         return np.concatenate([self._funds([each]) for each in funds])
+
+
+def _at_scale(columns: Sequence[Column], decimals: int, scale: int) -> list[Column] | None:
+    """Return *columns*, integers with *decimals*, at *scale*; None where one does not fit or is finer."""
+    if decimals > min(scale, MAX_SCALE):
+        return None  # one of them needs all its decimals
+    try:
+        return [numbers.rescale(column, decimals, scale) for column in columns]
+    except numbers.TooLarge:
+        return None
 
 
 def _fields(found: OrderColumns) -> dict[str, bytes]:

@@ -27,6 +27,14 @@ def depth_run(records: Records, columns: Columns) -> Run:
     return Run(brought, columns.depth, brought.received_ns(), brought.connections())
 
 
+def event_run(records: Records, columns: Columns) -> Run:
+    """Return the order events of *records* that came as columns."""
+    if columns.events is None:
+        raise ValueError("columns without order events")
+    brought = records.at(columns.event_at)
+    return Run(brought, columns.events, brought.received_ns(), brought.connections())
+
+
 def depth_update(record: Record, decoded: DepthUpdate) -> Update:
     """Return the update; without ids of its own it has the record's position."""
     first_id = record.position if decoded.first_id is None else decoded.first_id

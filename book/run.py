@@ -1,4 +1,4 @@
-"""Depth updates of one group as columns, none of them decoded by itself: what mostly comes.
+"""Depth updates, or order events, of one group as columns, none of them decoded by itself: what mostly comes.
 
 They are taken so only where each simply follows the one before and nothing is kept or held
 (``Sync.follow``, ``BookFeed.take_run``).  Otherwise ``updates`` gives each by itself, and they go the long
@@ -10,20 +10,21 @@ from typing import NamedTuple
 
 from book.sync import Update
 from journal.group import Record
-from venue.columns import DepthColumns
+from venue.columns import DepthColumns, EventColumns
 
 
 class Run(NamedTuple):
     """The updates, and the records that brought them."""
 
     records: Sequence[Record]
-    columns: DepthColumns
+    columns: DepthColumns | EventColumns
     received_ns: Sequence[int]
     connections: Sequence[int]
 
     def updates(self, begin: int = 0) -> list[Update]:
         """Return them from *begin* on one by one, each to be decoded when it is applied."""
-        columns = zip(*self.columns[:3], self.records, strict=True)
+        found = self.columns
+        columns = zip(found.first_ids, found.last_ids, found.times_ns, self.records, strict=True)
         return [
             Update(
                 first_id,
