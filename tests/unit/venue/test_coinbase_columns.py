@@ -216,7 +216,7 @@ STRANGE = [
     USUAL.replace(b"05:08:36", b"05:08:60"),
     USUAL.replace(b".803703Z", b".Z"),
     USUAL.replace(b".803703Z", b".1234567890Z"),
-    USUAL.replace(b"fb498858-661f", b"fb498858+661f"),
+    *(USUAL.replace(ORDER.encode(), f"{ORDER[:at]}0{ORDER[at + 1 :]}".encode()) for at in (8, 13, 18, 23)),
     USUAL.replace(b"fb498858-661f", b"gb498858-661f"),
     USUAL.replace(b'"open"', b'"rest"'),
     USUAL.replace(b'"open"', b'"l2update"'),
