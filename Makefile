@@ -8,7 +8,7 @@ DEMO_BINANCE_PORT ?= 18743
 DEMO_COINBASE_PORT ?= 18744
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test tests lint check bench bench-reading chaos soak mutants database service wheel image lock
+.PHONY: help install run demo test tests lint check bench bench-bytes bench-reading chaos soak mutants database service wheel image lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,11 @@ lint: $(STAMP)  ## style, types and who imports whom
 
 check: lint tests  ## lint and all tests: what CI runs
 
-bench: $(STAMP)  ## CPU per level change of each stage beside the decode floor (JSON=file writes it for machines)
-	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON))
+bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for machines, ONLY=stages|ingester|peer|rates)
+	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY))
+
+bench-bytes: $(STAMP)  ## what the captures need in bytes, beside what others need
+	$(BIN)/python -m tests.bench.sizes
 
 bench-reading: $(STAMP)  ## how fast the archive is read back, as columns, books, bars and tables
 	$(BIN)/python -m tests.bench.reading

@@ -103,16 +103,16 @@ class Joined:
 
     def take_run(self, run: Run) -> None:
         """Do the same with updates that came as columns."""
-        ids, last = (run.columns.first_ids, run.columns.last_ids), run.records[-1]
-        if self.book.auditor.fresh is not None or last.line in self._leaps.lines:
+        ids, frames = (run.columns.first_ids, run.columns.last_ids), run.frames
+        if self.book.auditor.fresh is not None or frames.line in self._leaps.lines:
             self.take(run.updates())
         elif isinstance(self.sync, Sync) and self.sync.follow(
-            *ids, run.connections, last.line, last.position
+            *ids, frames.connections, frames.line, frames.positions[-1]
         ):
             if self.book.auditor.is_on_its_way:
                 self.book.auditor.keep(run.updates())
             self.stop(self.book.take_run(run))
-        elif not (isinstance(self.sync, Sync) and self.sync.repeats(ids[1], run.connections, last.line)):
+        elif not (isinstance(self.sync, Sync) and self.sync.repeats(ids[1], frames.connections, frames.line)):
             self.take(run.updates())
 
     def _run(self, outcome: Outcome) -> None:

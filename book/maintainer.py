@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from book import reading
 from book.security import Security
 from book.windows import Recipe
-from journal.group import Corrupt, Group, Kind, Record, Records
+from journal.frames import Frames, by_security
+from journal.group import Corrupt, Group, Kind, Record
 from journal.payload import Command, Connection, Rest, unpack
 from venue.api import Venue
 from venue.columns import Columns
@@ -53,10 +54,11 @@ class Maintainer:
         self._recipe = recipe
         self._runs: dict[int, int] = {}
 
-    def feed(self, group: Group) -> list[Output]:
-        """Take the next group of a line; return what its records came to."""
+    def feed(self, *groups: Group) -> list[Output]:
+        """Take the next group of a line, or several of frames; return what their records came to."""
+        group = groups[-1]
         touched = (
-            self._frames(group.line, group.by_security(self.buckets))
+            self._frames(group.line, by_security(groups, self.buckets))
             if group.kind is Kind.FRAME
             else self._one_by_one(group.line, group.records(self.buckets))
         )
@@ -125,7 +127,7 @@ class Maintainer:
         self.securities[name] = security
         return security
 
-    def _frames(self, line: str, named: dict[str, Records]) -> dict[str, int]:
+    def _frames(self, line: str, named: dict[str, Frames]) -> dict[str, int]:
         batches = {
             name: batch
             for name, whole in named.items()
@@ -139,7 +141,7 @@ class Maintainer:
             security.frames(batch, columns.get(name))
         return {name: batch.next_position for name, batch in batches.items()}
 
-    def _columns(self, line: str, batches: dict[str, Records]) -> dict[str, Columns]:
+    def _columns(self, line: str, batches: dict[str, Frames]) -> dict[str, Columns]:
         """Return what the frames of several securities of one feed say, read together.
 
         One that is not as usual leaves all of them to be read security by security.
@@ -148,7 +150,7 @@ class Maintainer:
         feeds = {self.securities[name].feed for name in names}
         if len(names) < 2 or len(feeds) != 1:
             return {}
-        frames = [frame for name in names for frame in batches[name].payloads()]
+        frames = [frame for name in names for frame in batches[name].payloads]
         found = reading.columns_of(frames, self._venues[venue_of_line(line)], feeds.pop())
         if found is None:
             return {}

@@ -15,10 +15,13 @@ stamps what it appends with the clock of that moment, so nothing of it belongs b
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from journal.group import Group
+from journal.group import Group, Kind
 from wire.names import venue_of_line
+
+MOST_FRAMES = 4096
+"""That are taken together: two megabytes of small ones."""
 
 
 class _Line:
@@ -109,6 +112,30 @@ class Merge:
     def _earliest(self, one: _Line) -> int:
         position, clock_ns = one.promise
         return max(one.clock_ns, clock_ns) if one.given >= position else one.clock_ns
+
+
+def neighbours(groups: Iterable[Group]) -> Iterator[list[Group]]:
+    """Yield *groups*, those of frames of one line that follow one another together.
+
+    What waits is so taken in fewer, larger batches: the further a stage is behind, the less a frame costs.
+    """
+    together: list[Group] = []
+    frames = 0
+    for group in groups:
+        last = together[-1] if together else None
+        follows = (
+            last is not None
+            and group.kind is last.kind is Kind.FRAME
+            and (group.line, group.first) == (last.line, last.next_position)
+            and frames + group.count <= MOST_FRAMES
+        )
+        if together and not follows:
+            yield together
+            together, frames = [], 0
+        together.append(group)
+        frames += group.count
+    if together:
+        yield together
 
 
 def merges_of(lines: Sequence[str]) -> dict[str, Merge]:

@@ -155,7 +155,7 @@ class OrderFlow:
         return Batch(
             found.ids,
             found.times_ns,
-            run.received_ns,
+            run.frames.received_ns,
             events,
             found.reasons_u1,
             prices[1],

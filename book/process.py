@@ -23,7 +23,7 @@ import zmq
 from book import live
 from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Maintainer, Output, Saved
-from book.merge import Merge, merges_of
+from book.merge import Merge, merges_of, neighbours
 from book.sending import Queues
 from book.setting import check_checkpoints, journal_folder
 from book.telling import IDS_WENT_BACK, Teller
@@ -228,9 +228,9 @@ class BookService:
             return False
         again = False
         for merge in self._merges.values():
-            for group in self._merged(merge):
+            for groups in neighbours(self._merged(merge)):
                 again = True
-                for output in self._fed(group):
+                for output in self._fed(groups):
                     self._queues.put(output.bucket, output.messages)
                     self._tap(output)
         self._send()
@@ -244,12 +244,12 @@ class BookService:
             merge.put(line, groups, away=follow.is_away)
         return merge.take()
 
-    def _fed(self, group: Group) -> Iterator[Output]:
-        """Yield what *group* comes to, after what it means that records before it are lost."""
-        lost = self._lost[group.line]
-        while lost and lost[0].next <= group.first:
-            yield from self._maintainer.lost(group.line, lost.popleft().next)
-        yield from self._maintainer.feed(group)
+    def _fed(self, groups: list[Group]) -> Iterator[Output]:
+        """Yield what *groups* come to, after what it means that records before them are lost."""
+        line = groups[0].line
+        while (lost := self._lost[line]) and lost[0].next <= groups[0].first:
+            yield from self._maintainer.lost(line, lost.popleft().next)
+        yield from self._maintainer.feed(*groups)
 
     def _skipped(self, line: str, skipped: Skipped) -> None:
         log.error('event=journal_skipped line=%s what="%s"', line, skipped)
@@ -374,8 +374,8 @@ class BookService:
     def close(self) -> None:
         """Take what is written, let open windows be stored as they stand, and keep the state."""
         for merge in self._merges.values():
-            for group in self._merged(merge):
-                for output in self._fed(group):
+            for groups in neighbours(self._merged(merge)):
+                for output in self._fed(groups):
                     self._queues.put(output.bucket, output.messages)
         # The state is kept before the windows are cut as they stand: a restart goes on as if they never were.
         self._checkpoint()

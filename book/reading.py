@@ -7,7 +7,8 @@ from book.source import Source
 from book.sync import Update
 from book.tape import Print
 from book.trades import Prints
-from journal.group import Record, Records
+from journal.frames import Frames
+from journal.group import Record
 from venue.api import DepthUpdate, Ignored, OrderEvent, OrderKind, Trade, Venue
 from venue.columns import Columns
 from wire.names import epoch_of
@@ -21,18 +22,16 @@ def columns_of(frames: Sequence[bytes], venue: Venue, feed: str) -> Columns | No
     return None if len(frames) < FEW_FRAMES else venue.columns(frames, feed)
 
 
-def depth_run(records: Records, columns: Columns) -> Run:
-    """Return the depth updates of *records* that came as columns."""
-    brought = records.at(columns.depth_at)
-    return Run(brought, columns.depth, brought.received_ns(), brought.connections())
+def depth_run(frames: Frames, columns: Columns) -> Run:
+    """Return the depth updates of *frames* that came as columns."""
+    return Run(frames.at(columns.depth_at), columns.depth)
 
 
-def event_run(records: Records, columns: Columns) -> Run:
-    """Return the order events of *records* that came as columns."""
+def event_run(frames: Frames, columns: Columns) -> Run:
+    """Return the order events of *frames* that came as columns."""
     if columns.events is None:
         raise ValueError("columns without order events")
-    brought = records.at(columns.event_at)
-    return Run(brought, columns.events, brought.received_ns(), brought.connections())
+    return Run(frames.at(columns.event_at), columns.events)
 
 
 def depth_update(record: Record, decoded: DepthUpdate) -> Update:
@@ -76,24 +75,24 @@ def trade(record: Record, decoded: Trade) -> Print:
     )
 
 
-def trade_run(records: Records, columns: Columns) -> tuple[Prints, int]:
-    """Return the trades of *records* that came as columns, and the decimals of their numbers."""
-    trades, brought = columns.trade, records.at(columns.trade_at)
+def trade_run(frames: Frames, columns: Columns) -> tuple[Prints, int]:
+    """Return the trades of *frames* that came as columns, and the decimals of their numbers."""
+    trades, brought = columns.trade, frames.at(columns.trade_at)
     prints = Prints(
         trades.ids,
         trades.times_ns,
-        brought.received_ns(),
+        brought.received_ns,
         trades.sides_u1,
         trades.prices,
         trades.sizes,
-        _source(brought[0]),
-        _source(brought[-1]),
+        _source(brought, 0),
+        _source(brought, -1),
     )
     return prints, trades.decimals
 
 
-def _source(record: Record) -> Source:
-    return Source(record.line, epoch_of(record.position), record.connection)
+def _source(frames: Frames, place: int) -> Source:
+    return Source(frames.line, epoch_of(frames.positions[place]), frames.connections[place])
 
 
 def match(record: Record, event: OrderEvent) -> Print | None:

@@ -1,30 +1,27 @@
-"""Depth updates, or order events, of one group as columns, none of them decoded by itself: what mostly comes.
+"""Depth updates, or order events, of one line as columns, none of them decoded by itself: what mostly comes.
 
 They are taken so only where each simply follows the one before and nothing is kept or held
 (``Sync.follow``, ``BookFeed.take_run``).  Otherwise ``updates`` gives each by itself, and they go the long
 way.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from book.sync import Update
-from journal.group import Record
+from journal.frames import Frames
 from venue.columns import DepthColumns, EventColumns
 
 
 class Run(NamedTuple):
-    """The updates, and the records that brought them."""
+    """The updates, and the frames that brought them."""
 
-    records: Sequence[Record]
+    frames: Frames
     columns: DepthColumns | EventColumns
-    received_ns: Sequence[int]
-    connections: Sequence[int]
 
     def updates(self, begin: int = 0) -> list[Update]:
         """Return them from *begin* on one by one, each to be decoded when it is applied."""
         found = self.columns
-        columns = zip(found.first_ids, found.last_ids, found.times_ns, self.records, strict=True)
+        columns = zip(found.first_ids, found.last_ids, found.times_ns, self.frames, strict=True)
         return [
             Update(
                 first_id,

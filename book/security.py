@@ -33,7 +33,8 @@ from book.sync import State, Sync, Update
 from book.tape import Print
 from book.trades import TradeFeed
 from book.windows import Recipe
-from journal.group import Record, Records
+from journal.frames import Frames
+from journal.group import Record
 from journal.payload import Command, Connection, Rest
 from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, Trade, UnknownFrame, Venue
 from venue.columns import Columns
@@ -85,19 +86,19 @@ class Security:
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
 
-    def frames(self, records: Records, columns: Columns | None = None) -> None:
+    def frames(self, records: Frames, columns: Columns | None = None) -> None:
         """Work off the frames of one group; *columns* is what they say, where that is known."""
         if self.state == "removed":
             return
         if columns is None:
-            columns = reading.columns_of(records.payloads(), self._venue, self.feed)
+            columns = reading.columns_of(records.payloads, self._venue, self.feed)
         if columns is None:
             self._singly(records)
         else:
             self._together(records, columns)
-        self.recv_ns = records[-1].recv_ns
+        self.recv_ns = records.received_ns[-1]
 
-    def _together(self, records: Records, columns: Columns) -> None:
+    def _together(self, records: Frames, columns: Columns) -> None:
         """Work off frames that are depth updates and trades, all at once where they simply follow."""
         if columns.trade_at and not self.trades.take_run(*reading.trade_run(records, columns)):
             self.trades.take([self._print(records[n]) for n in columns.trade_at])

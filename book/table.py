@@ -40,6 +40,10 @@ class Rows(NamedTuple):
         """Which update each row is of, counted from 0."""
         return np.repeat(np.arange(self.updates), np.diff(self.starts))
 
+    def between(self, begin: int, end: int) -> "Rows":
+        """Return the rows of the updates *begin* to *end*."""
+        return self if not begin and end == self.updates else self.first(end).after(begin)
+
     def first(self, updates: int) -> "Rows":
         """Return the rows of the first *updates*."""
         end = int(self.starts[updates])

@@ -1,9 +1,10 @@
-"""Blocks of changes and of trades as bytes, and back (condition/FORMAT.md, layouts 1, 2 and 16).
+"""Blocks of changes and of trades as bytes, and back (condition/FORMAT.md, layouts 1, 2, 16 and 17).
 
 All sums and differences are modulo 2**64, as numpy's int64 arithmetic is: every value there is survives.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from condition.columns import (
     MAX_VALUES,
+    QUICK,
     VERSION,
     BadBlock,
     Int64s,
@@ -19,7 +21,11 @@ from condition.columns import (
     column,
     pack_columns,
 )
+from condition.looks import COMPILED
 from condition.reader import ColumnReader, checked, crc32c
+
+if COMPILED:
+    from condition import columns_loops as loops
 
 BURST_NS = 2_000_000
 """Trades of one order share an exchange time or nearly so, and arrive together: their receive times tell more
@@ -81,12 +87,23 @@ def _bursts(times_ns: Int64s) -> npt.NDArray[np.bool_]:
     return follows
 
 
-def pack_receipts(times_ns: Int64s, received_ns: Int64s) -> bytes:
-    """Return the receive times as bytes (layout 16)."""
+def pack_receipts(times_ns: Int64s, received_ns: Int64s, level: int = QUICK) -> bytes:
+    """Return the receive times as bytes: layout 16, or 17 where there is time to see that it is smaller."""
+    lagging = _pack_lags(times_ns, received_ns, level)
+    if level == QUICK:
+        return lagging
+    base = np.array([first_of(received_ns)], np.int64)
+    steps = [column(base), column(steps_of(received_ns), Spec.SCALED, level)]
+    return min(lagging, pack_columns(Layout.RECEIPT_STEPS, steps), key=len)
+
+
+def _pack_lags(times_ns: Int64s, received_ns: Int64s, level: int) -> bytes:
     follows = _bursts(times_ns)
     lags = (received_ns - times_ns)[~follows]
     steps = steps_of(received_ns)[follows[1:]]
-    return pack_columns(Layout.RECEIPTS, [column(lags, Spec.SCALED), column(steps, Spec.SCALED)])
+    return pack_columns(
+        Layout.RECEIPTS, [column(lags, Spec.SCALED, level), column(steps, Spec.SCALED, level)]
+    )
 
 
 def unpack_receipts(fields: Mapping[str, Any], times_ns: Int64s) -> Int64s:
@@ -95,9 +112,15 @@ def unpack_receipts(fields: Mapping[str, Any], times_ns: Int64s) -> Int64s:
     Raises:
         BadBlock: the field is damaged or belongs to other rows.
     """
+    data = checked(fields, "receipts")
+    if data[:1] == bytes((Layout.RECEIPT_STEPS,)):
+        reader = ColumnReader(data, Layout.RECEIPT_STEPS)
+        [base], steps = reader.take(1), reader.take(max(0, len(times_ns) - 1))
+        reader.end()
+        return summed(int(base), steps, len(times_ns))
     follows = _bursts(times_ns)
     after = int(np.count_nonzero(follows))
-    reader = ColumnReader(checked(fields, "receipts"), Layout.RECEIPTS)
+    reader = ColumnReader(data, Layout.RECEIPTS)
     lags, steps = reader.take(len(times_ns) - after), reader.take(after)
     reader.end()
     rises = np.zeros(len(times_ns), np.int64)
@@ -192,34 +215,63 @@ def _prices(base: int, tops: Int64s, steps: Int64s, counts: Int64s, sign: int) -
     return rises
 
 
-def encode_changes(rows: ChangeColumns) -> dict[str, Any]:
-    """Return the binary fields of a block of changes."""
+class Levels(NamedTuple):
+    """The levels of some updates as the columns of a block, the bids before the asks."""
+
+    bid_base: int
+    ask_base: int
+    bid_tops: Int64s
+    ask_tops: Int64s
+    bid_steps: Int64s
+    ask_steps: Int64s
+    kept: Int64s
+    """1 where the size is not 0."""
+    sizes: Int64s
+    """Of these."""
+
+
+def compiled_levels(rows: ChangeColumns) -> Levels | None:
+    """Return the levels of *rows*; None where an update is not sorted."""
+    found = loops.levels(rows.prices, rows.sizes, rows.bid_counts, rows.ask_counts)
+    return found and Levels(found[0], found[1], *(np.frombuffer(column, np.int64) for column in found[2:]))
+
+
+def plain_levels(rows: ChangeColumns) -> Levels:
+    """Return the levels of *rows*, by what every machine has."""
     is_ask = _sides(rows)
     of_asks, of_bids = np.flatnonzero(is_ask), np.flatnonzero(~is_ask)
     bids = _side(rows.prices[of_bids], rows.sizes[of_bids], rows.bid_counts, -1)
     asks = _side(rows.prices[of_asks], rows.sizes[of_asks], rows.ask_counts, 1)
-    bases = [first_of(rows.first_ids), first_of(rows.times_ns), bids.base, asks.base]
     sizes = np.concatenate((bids.sizes, asks.sizes))
     kept = sizes != 0
+    flags = kept.astype(np.int64)
+    return Levels(bids.base, asks.base, bids.tops, asks.tops, bids.steps, asks.steps, flags, sizes[kept])
+
+
+def encode_changes(rows: ChangeColumns, level: int = QUICK) -> dict[str, Any]:
+    """Return the binary fields of a block of changes; pcodec tries as hard as *level* says."""
+    encode = partial(column, level=level)
+    levels = (compiled_levels(rows) if COMPILED else None) or plain_levels(rows)
+    bases = [first_of(rows.first_ids), first_of(rows.times_ns), levels.bid_base, levels.ask_base]
     body = pack_columns(
         Layout.CHANGES,
         [
-            column(np.array(bases, np.int64)),
-            column(rows.first_ids[1:] - rows.last_ids[:-1] - 1),
-            column(rows.last_ids - rows.first_ids),
-            column(steps_of(rows.times_ns), Spec.SCALED),
-            column(rows.effective_ns - rows.times_ns, Spec.SCALED),
-            column(rows.bid_counts),
-            column(rows.ask_counts),
-            column(bids.tops),
-            column(asks.tops),
-            column(bids.steps),
-            column(asks.steps),
-            column(kept.astype(np.int64), Spec.FLAGS),
-            column(sizes[kept], Spec.STEPPED),
+            encode(np.array(bases, np.int64)),
+            encode(rows.first_ids[1:] - rows.last_ids[:-1] - 1),
+            encode(rows.last_ids - rows.first_ids),
+            encode(steps_of(rows.times_ns), Spec.SCALED),
+            encode(rows.effective_ns - rows.times_ns, Spec.SCALED),
+            encode(rows.bid_counts),
+            encode(rows.ask_counts),
+            encode(levels.bid_tops),
+            encode(levels.ask_tops),
+            encode(levels.bid_steps),
+            encode(levels.ask_steps),
+            encode(levels.kept, Spec.FLAGS),
+            encode(levels.sizes, Spec.STEPPED),
         ],
     )
-    return binary_fields(body, pack_receipts(rows.times_ns, rows.received_ns))
+    return binary_fields(body, pack_receipts(rows.times_ns, rows.received_ns, level))
 
 
 def _counts(reader: ColumnReader, rows: int) -> Int64s:
@@ -270,24 +322,25 @@ def decode_changes(fields: Mapping[str, Any], *, receipts: bool = True) -> Chang
 # --- trades ----------------------------------------------------------------------------------
 
 
-def encode_trades(rows: TradeColumns) -> dict[str, Any]:
-    """Return the binary fields of a block of trades."""
+def encode_trades(rows: TradeColumns, level: int = QUICK) -> dict[str, Any]:
+    """Return the binary fields of a block of trades; pcodec tries as hard as *level* says."""
+    encode = partial(column, level=level)
     bases = [first_of(rows.ids), first_of(rows.times_ns), first_of(rows.prices)]
     turns = rows.sides.copy()
     turns[1:] ^= rows.sides[:-1]
     body = pack_columns(
         Layout.TRADES,
         [
-            column(np.array(bases, np.int64)),
-            column(steps_of(rows.ids) - 1),
-            column(steps_of(rows.times_ns), Spec.SCALED),
-            column(rows.effective_ns - rows.times_ns, Spec.SCALED),
-            column(turns, Spec.FLAGS),
-            column(steps_of(rows.prices)),
-            column(rows.sizes, Spec.STEPPED),
+            encode(np.array(bases, np.int64)),
+            encode(steps_of(rows.ids) - 1),
+            encode(steps_of(rows.times_ns), Spec.SCALED),
+            encode(rows.effective_ns - rows.times_ns, Spec.SCALED),
+            encode(turns, Spec.FLAGS),
+            encode(steps_of(rows.prices)),
+            encode(rows.sizes, Spec.STEPPED),
         ],
     )
-    return binary_fields(body, pack_receipts(rows.times_ns, rows.received_ns))
+    return binary_fields(body, pack_receipts(rows.times_ns, rows.received_ns, level))
 
 
 def decode_trades(fields: Mapping[str, Any], *, receipts: bool = True) -> TradeColumns:

@@ -13,7 +13,7 @@ The encoder takes what is smallest, as far as trying is worth its time; conditio
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log2
 from typing import NamedTuple
 
@@ -21,6 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import pcodec
 from pcodec import wrapped
+
+from condition.looks import COMPILED, common_step, decimal_step, is_constant, ones
+
+if COMPILED:
+    from condition import columns_loops as loops
 
 Int64s = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint8]
@@ -39,8 +44,11 @@ _FEW = 8
 _SOME = 24
 """Up to here both are tried: with more values varints hardly ever win, and cost more time than pcodec."""
 
-_LEVEL = 6
-"""Of pcodec: half the time of its usual 8, for half a percent more bytes."""
+QUICK = 6
+"""Level of pcodec for what is written each second: half the time of its usual 8."""
+
+THOROUGH = 10
+"""For what is merged, once and for good: four percent fewer bytes."""
 
 _ONE_PAGE = 1 << 18
 """Values that pcodec puts into one page unless told otherwise."""
@@ -67,6 +75,7 @@ class Layout(enum.IntEnum):
     IMAGE_L2 = 4
     IMAGE_L3 = 5
     RECEIPTS = 16
+    RECEIPT_STEPS = 17
 
 
 class Encoding(enum.IntEnum):
@@ -95,15 +104,19 @@ class Spec(enum.Enum):
     """Neighbours are near one another: differences are taken where they help."""
 
 
-def _config(spec: Spec, step: int = 1) -> pcodec.ChunkConfig:
+def _config(spec: Spec, level: int, step: int = 1) -> pcodec.ChunkConfig:
     modes = {Spec.STEPPED: pcodec.ModeSpec.auto(), Spec.SLOPED: pcodec.ModeSpec.auto()}
     mode = pcodec.ModeSpec.try_int_mult(step) if step > 1 else modes.get(spec, pcodec.ModeSpec.classic())
     delta = pcodec.DeltaSpec.auto() if spec is Spec.SLOPED else pcodec.DeltaSpec.no_op()
-    return pcodec.ChunkConfig(compression_level=_LEVEL, mode_spec=mode, delta_spec=delta)
+    return pcodec.ChunkConfig(compression_level=level, mode_spec=mode, delta_spec=delta)
 
 
-_CONFIGS = {spec: _config(spec) for spec in Spec}
-_STEPPED_BY = {10**power: _config(Spec.STEPPED, 10**power) for power in range(1, 19)}
+_CONFIGS = {(spec, level): _config(spec, level) for spec in Spec for level in (QUICK, THOROUGH)}
+_STEPPED_BY = {
+    (10**power, level): _config(Spec.STEPPED, level, 10**power)
+    for power in range(1, 19)
+    for level in (QUICK, THOROUGH)
+}
 
 _FILE = wrapped.FileCompressor()
 _HEADER: bytes = _FILE.write_header()
@@ -142,73 +155,61 @@ def _zigzag(value: int) -> int:
     return (value << 1) ^ (value >> 63)
 
 
-def _pcodec(values: Int64s, spec: Spec) -> bytes:
-    step = _decimal_step(values) if spec is Spec.STEPPED else 1
-    config = _STEPPED_BY[step] if step > 1 else _CONFIGS[spec]
+def _pcodec(values: Int64s, spec: Spec, level: int) -> bytes:
+    # Lots mostly are a power of ten, and pcodec takes the odd ones in; another step it looks for itself.
+    step = decimal_step(values, _SAMPLE) if spec is Spec.STEPPED else 1
+    config = _STEPPED_BY[step, level] if step > 1 else _CONFIGS[spec, level]
     if len(values) > _ONE_PAGE:
-        config = _config(spec, step)
+        config = _config(spec, level, step)
         config.paging_spec = pcodec.PagingSpec.exact_page_sizes([len(values)])
     chunk = _FILE.chunk_compressor(values, config)
     return bytes(chunk.write_meta()) + bytes(chunk.write_page(0))
 
 
-def _decimal_step(values: Int64s) -> int:
-    """Return the largest power of ten that nearly all of *values* are multiples of: lots mostly are.
-
-    pcodec takes the odd ones in; where the step is no power of ten it looks for it itself.
-    """
-    sample = values[:_SAMPLE]
-    odd, step = len(sample) // 16, 1
-    while step < 10**18 and np.count_nonzero(sample % (step * 10)) <= odd:
-        step *= 10
-    return step
-
-
-def _common_step(values: Int64s) -> int:
-    """Return the greatest common divisor; that of the first few is mostly the one of all."""
-    step = int(np.gcd.reduce(values[:_FEW]))
-    if step > 1 and not (values % step).any():
-        return step
-    return int(np.gcd.reduce(values)) if step != 1 else 1
-
-
-def _varints(values: Int64s) -> bytes:
+def plain_varints(values: Int64s) -> bytes:
+    """Return a zigzag varint per value."""
     return b"".join([uvarint(_zigzag(value)) for value in values.tolist()])
 
 
-def column(values: Int64s, spec: Spec = Spec.PLAIN) -> Column:
-    """Return *values* in the encoding that is smallest for them."""
+_varints = loops.varints if COMPILED else plain_varints
+
+
+Encode = Callable[..., Column]
+
+
+def column(values: Int64s, spec: Spec = Spec.PLAIN, level: int = QUICK) -> Column:
+    """Return *values* in the encoding that is smallest for them, pcodec trying as hard as *level* says."""
     values = np.ascontiguousarray(values, dtype=np.int64)
     count = len(values)
-    first = int(values[0]) if count else 0
-    if not count or (first == values[-1] and (values == first).all()):
+    if not count or is_constant(values):
+        first = int(values[0]) if count else 0
         kind = Encoding.CONSTANT if first else Encoding.ZEROS
         return Column(kind, count, uvarint(_zigzag(first)) if first else b"")
     if spec is Spec.FLAGS:
-        return _flags(values)
+        return _flags(values, level)
     front, scaled = b"", 0
-    if spec is Spec.SCALED and (step := _common_step(values)) > 1:
+    if spec is Spec.SCALED and (step := common_step(values)) > 1:
         values, front, scaled = values // step, uvarint(step), SCALED
     if count > _SOME:
-        return Column(Encoding.PCODEC | scaled, count, front + _pcodec(values, spec))
+        return Column(Encoding.PCODEC | scaled, count, front + _pcodec(values, spec, level))
     varints = Column(Encoding.VARINTS | scaled, count, front + _varints(values))
     if count <= _FEW:
         return varints
-    packed = Column(Encoding.PCODEC | scaled, count, front + _pcodec(values, spec))
+    packed = Column(Encoding.PCODEC | scaled, count, front + _pcodec(values, spec, level))
     return varints if len(varints.data) <= len(packed.data) else packed
 
 
-def _flags(values: Int64s) -> Column:
+def _flags(values: Int64s, level: int) -> Column:
     """Return a column of 0 and 1, some of each; pcodec needs what their entropy is."""
-    count, ones = len(values), int(np.count_nonzero(values))
-    if (values >> 1).any():
-        return column(values)
+    count, set_ = len(values), ones(values)
+    if set_ < 0:
+        return column(values, level=level)
     bits = (count + 7) // 8
     entropy = (
-        -(ones * log2(ones / count) + (count - ones) * log2(1 - ones / count)) / 8 if ones < count else 0
+        -(set_ * log2(set_ / count) + (count - set_) * log2(1 - set_ / count)) / 8 if set_ < count else 0
     )
     if entropy < bits * _WORTH:
-        packed = _pcodec(values, Spec.FLAGS)
+        packed = _pcodec(values, Spec.FLAGS, level)
         if len(packed) < bits:
             return Column(Encoding.PCODEC, count, packed)
     return Column(Encoding.BITS, count, np.packbits(values.astype(np.uint8), bitorder="little").tobytes())

@@ -5,6 +5,7 @@ a kind of event costs nothing.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,10 @@ import numpy.typing as npt
 from condition.blocks import bases_of, binary_fields, first_of, pack_receipts, summed, unpack_receipts
 from condition.columns import (
     ID_BYTES,
+    QUICK,
     BadBlock,
     Column,
+    Encode,
     Ids,
     Int64s,
     Layout,
@@ -110,7 +113,7 @@ Has = dict[str, Mask]
 """Per value which events have it."""
 
 
-def _encode_presence(kinds: Int64s, has: Has) -> list[Column]:
+def _encode_presence(kinds: Int64s, has: Has, encode: Encode) -> list[Column]:
     present: list[int] = []
     flags: list[Column] = []
     for kind in np.unique(kinds):
@@ -119,8 +122,8 @@ def _encode_presence(kinds: Int64s, has: Has) -> list[Column]:
             cells = has[name][of_kind]
             present.append(_ALL if cells.all() else _SOME if cells.any() else _NONE)
             if present[-1] == _SOME:
-                flags.append(column(cells.astype(np.int64), Spec.FLAGS))
-    return [column(np.array(present, np.int64)), *flags]
+                flags.append(encode(cells.astype(np.int64), Spec.FLAGS))
+    return [encode(np.array(present, np.int64)), *flags]
 
 
 def _decode_presence(reader: ColumnReader, kinds: Int64s) -> Has:
@@ -153,27 +156,27 @@ def _by_kind(kinds: Int64s, events: Mask) -> list[Int64s]:
     return [np.flatnonzero(events & (kinds == kind)) for kind in np.unique(kinds[events])]
 
 
-def _encode_values(rows: OrderColumns, orders: Int64s, has: Has) -> list[Column]:
+def _encode_values(rows: OrderColumns, orders: Int64s, has: Has, encode: Encode) -> list[Column]:
     """Return the columns of sides, prices and sizes, linked by order, and of the rest, kind by kind."""
     heads, follows = split(rows.sides, link(orders))
-    columns = [column(heads, Spec.FLAGS), column(follows)]
+    columns = [encode(heads, Spec.FLAGS), encode(follows)]
     priced = has["prices"]
     links = link(orders[priced])
     heads, follows = split(rows.prices[priced], links)
     buys = rows.sides[priced][links.heads()] == 0
-    columns += [column(heads[buys], Spec.SLOPED), column(heads[~buys], Spec.SLOPED), column(follows)]
+    columns += [encode(heads[buys], Spec.SLOPED), encode(heads[~buys], Spec.SLOPED), encode(follows)]
     resting = has["sizes"] & _resting(rows.kinds, rows.reasons)
     heads, follows = split(rows.sizes[resting], link(orders[resting]))
-    columns += [column(heads, Spec.STEPPED), column(follows, Spec.STEPPED)]
+    columns += [encode(heads, Spec.STEPPED), encode(follows, Spec.STEPPED)]
     columns += [
-        column(rows.sizes[where], Spec.STEPPED) for where in _by_kind(rows.kinds, has["sizes"] & ~resting)
+        encode(rows.sizes[where], Spec.STEPPED) for where in _by_kind(rows.kinds, has["sizes"] & ~resting)
     ]
     for name in _VALUES[2:]:
         for where in _by_kind(rows.kinds, has[name]):
             cells = getattr(rows, name)[where]
             if name in _RISING:
                 cells = np.diff(cells, prepend=np.int64(0))
-            columns.append(column(cells, Spec.STEPPED))
+            columns.append(encode(cells, Spec.STEPPED))
     return columns
 
 
@@ -208,8 +211,9 @@ def _decode_values(
 # --- blocks ----------------------------------------------------------------------------------
 
 
-def encode_orders(rows: OrderColumns) -> dict[str, Any]:
-    """Return the binary fields of a block of order events."""
+def encode_orders(rows: OrderColumns, level: int = QUICK) -> dict[str, Any]:
+    """Return the binary fields of a block of order events; pcodec tries as hard as *level* says."""
+    encode = partial(column, level=level)
     has: Has = {name: getattr(rows, name) != ABSENT for name in _VALUES}
     has["taker_ids"] = takers = np.any(rows.taker_ids != 0, axis=1)
     order_places, taker_places = _interleaved(takers)
@@ -218,19 +222,21 @@ def encode_orders(rows: OrderColumns) -> dict[str, Any]:
     codes, table = _id_codes(ids)
     steps, opens = np.diff(rows.times_ns), rows.kinds[1:] == _OPEN
     columns = [
-        column(np.array([first_of(rows.ids), first_of(rows.times_ns)], np.int64)),
-        column(np.diff(rows.ids) - 1),
-        column(rows.kinds),
-        *(column(rows.reasons[where]) for where in _by_kind(rows.kinds, np.ones(len(rows.ids), np.bool_))),
-        column(steps[opens], Spec.SCALED),
-        column(steps[~opens], Spec.SCALED),
-        column(rows.effective_ns - rows.times_ns, Spec.SCALED),
-        *_encode_presence(rows.kinds, has),
-        column(codes),
+        encode(np.array([first_of(rows.ids), first_of(rows.times_ns)], np.int64)),
+        encode(np.diff(rows.ids) - 1),
+        encode(rows.kinds),
+        *(encode(rows.reasons[where]) for where in _by_kind(rows.kinds, np.ones(len(rows.ids), np.bool_))),
+        encode(steps[opens], Spec.SCALED),
+        encode(steps[~opens], Spec.SCALED),
+        encode(rows.effective_ns - rows.times_ns, Spec.SCALED),
+        *_encode_presence(rows.kinds, has, encode),
+        encode(codes),
         id_column(table),
-        *_encode_values(rows, _places(codes, table)[order_places], has),
+        *_encode_values(rows, _places(codes, table)[order_places], has, encode),
     ]
-    return binary_fields(pack_columns(Layout.ORDERS, columns), pack_receipts(rows.times_ns, rows.received_ns))
+    return binary_fields(
+        pack_columns(Layout.ORDERS, columns), pack_receipts(rows.times_ns, rows.received_ns, level)
+    )
 
 
 def decode_orders(fields: Mapping[str, Any], *, receipts: bool = True) -> OrderColumns:

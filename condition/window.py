@@ -138,7 +138,7 @@ class Window:
     def _block(self, cut: Cut, part: int, piece: _Piece) -> Block:
         rows = piece.rows
         first, last = (rows["first_ids"], rows["last_ids"]) if piece.levels else (rows["ids"], rows["ids"])
-        chains = _restricted(cut.chains, int(first[0]), int(last[-1]))
+        chains = restricted(cut.chains, int(first[0]), int(last[-1]))
         covered = sum(end - start + 1 for start, end, _, _ in chains)
         if not _within(first, last, chains):
             raise BadCut(f"{cut.security} {cut.feed} {cut.start_ns}: rows outside the chains {cut.chains}")
@@ -164,13 +164,13 @@ def _encoded(cut: Cut, piece: _Piece, chains: list[Chain]) -> dict[str, Any]:
                 starts = chain_starts(rows.first_ids, _cuts(chains))
                 rows = net(Updates(rows, piece.levels["old_sizes"]), cut.every_ms * _NS_PER_MS, starts)
             header = {"every_ms": cut.every_ms, "levels": len(rows.prices)}
-            return header | _times(rows) | encode_changes(rows)
+            return header | times_of(rows) | encode_changes(rows)
         case "orders":
             events = OrderColumns(**piece.rows)
-            return {"funds_scale": piece.scales[2]} | _times(events) | encode_orders(events)
+            return {"funds_scale": piece.scales[2]} | times_of(events) | encode_orders(events)
         case _:
             trades = TradeColumns(**piece.rows)
-            return _times(trades) | encode_trades(trades)
+            return times_of(trades) | encode_trades(trades)
 
 
 def _cuts(chains: list[Chain]) -> list[int]:
@@ -179,7 +179,8 @@ def _cuts(chains: list[Chain]) -> list[int]:
     return [first for first, _, _, _ in chains] + after_images
 
 
-def _times(rows: ChangeColumns | OrderColumns | TradeColumns) -> dict[str, Any]:
+def times_of(rows: ChangeColumns | OrderColumns | TradeColumns) -> dict[str, Any]:
+    """Return how many rows there are, and the fields of a header that say of when."""
     times = {
         "rows": len(rows.times_ns),
         "first_time": int(rows.times_ns[0]),
@@ -193,7 +194,7 @@ def _times(rows: ChangeColumns | OrderColumns | TradeColumns) -> dict[str, Any]:
 # --- chains ----------------------------------------------------------------------------------
 
 
-def _restricted(chains: tuple[Chain, ...], first: int, last: int) -> list[Chain]:
+def restricted(chains: tuple[Chain, ...], first: int, last: int) -> list[Chain]:
     """Return what of *chains* lies in the ids *first* to *last*; a hash is known only at an entry's end."""
     kept: list[Chain] = []
     for start, end, image, book_hash in chains:

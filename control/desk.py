@@ -37,8 +37,6 @@ WAIT_S = 5.0
 MAX_WAITING = 256
 """Callers who wait at once: one each is usual, and what comes beyond is refused."""
 
-_NS_PER_S = 1_000_000_000
-
 
 class _Adding(msgspec.Struct):
     """An ``add`` that waits for its lines: each security's row once known."""
@@ -106,7 +104,7 @@ class Desk:
                     return self._tell(caller, call, now)
         except registry.UnknownSecurity as error:
             return [Answer(caller, failed(call.id, "unknown_security", str(error)))]
-        except (registry.TooMany, BadCall) as error:
+        except (registry.TooMany, registry.Unfitting, BadCall) as error:
             code = error.code if isinstance(error, BadCall) else "bad_argument"
             return [Answer(caller, failed(call.id, code, str(error)))]
 
@@ -192,7 +190,10 @@ class Desk:
             else:
                 rows[security] = _row(security, "error", self._no_venue(security))
         self._room()
-        effects = self._keep(registry.add(self.desired, possible, self._every_ms, whole_ms(now.ns)))
+        registry.check_every(call.every_ms, self._window_ns)
+        every_ms = self._every_ms if call.every_ms is None else call.every_ms
+        added = registry.add(self.desired, possible, every_ms, whole_ms(now.ns), call.images_s)
+        effects = self._keep(added)
         for security in possible:
             waiting[security] = registry.find(self.desired, security)
         adding = _Adding(rows, waiting)
@@ -234,11 +235,7 @@ class Desk:
     # --- removing and policies ---------------------------------------------------------------
 
     def _change(self, caller: bytes, call: Call, now: Now) -> list[Effect]:
-        if call.every_ms and self._window_ns // 1_000_000 % call.every_ms:
-            raise BadCall(
-                "bad_argument",
-                f"every {call.every_ms}ms does not divide the window of {self._window_ns // _NS_PER_S} s",
-            )
+        registry.check_every(call.every_ms, self._window_ns)
         desired = self.desired
         rows = []
         for security in call.securities:

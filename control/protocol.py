@@ -4,7 +4,7 @@
                                       or  {"id", "ok": false, "error": {"code", "message"}}
 
 command    args                                        original name
-add        security | securities                       addSecurity
+add        security | securities, every, images       addSecurity
 remove     security | securities                       removeSecurity
 policy     security | securities, every, images
 list                                                   listSecurities
@@ -215,7 +215,7 @@ def _shown(value: Any) -> str:
 
 _NAMED: dict[str, Callable[[Any], dict[str, Any]]] = {"security": _securities, "securities": _securities}
 _READERS: dict[str, dict[str, Callable[[Any], dict[str, Any]]]] = {
-    "add": _NAMED,
+    "add": {**_NAMED, "every": _every, "images": _images},
     "remove": _NAMED,
     "policy": {**_NAMED, "every": _every, "images": _images},
     "list": {},

@@ -26,6 +26,10 @@ class UnknownSecurity(LookupError):
     """The security is not in the desired state."""
 
 
+class Unfitting(ValueError):
+    """An interval does not divide the window."""
+
+
 class TooMany(ValueError):
     """The desired state would hold more than MAX_SECURITIES."""
 
@@ -54,8 +58,12 @@ def find(desired: Desired, security: str) -> Wanted:
     raise UnknownSecurity(f"{security} is not recorded: obl add {security} starts it, obl list shows all")
 
 
-def add(desired: Desired, securities: list[str], every_ms: int, now_ns: int) -> Desired:
+def add(
+    desired: Desired, securities: list[str], every_ms: int, now_ns: int, images_s: int | None = None
+) -> Desired:
     """Return *desired* with *securities* too, recorded every *every_ms* from the first window on.
+
+    *images_s* are the seconds between their base images; None: as the settings say.
 
     Raises:
         TooMany: nothing is added.
@@ -66,8 +74,19 @@ def add(desired: Desired, securities: list[str], every_ms: int, now_ns: int) -> 
         raise TooMany(f"{len(known) + len(new)} securities: at most {MAX_SECURITIES} can be recorded")
     if not new:
         return desired
-    entries = tuple(Wanted(security, (Policy(every_ms),), now_ns) for security in new)
+    entries = tuple(Wanted(security, (Policy(every_ms, images_s or 0),), now_ns) for security in new)
     return Desired(desired.version + 1, desired.securities + entries)
+
+
+def check_every(every_ms: int | None, window_ns: int) -> None:
+    """Return if net changes per *every_ms* can be recorded.
+
+    Raises:
+        Unfitting: they cannot.
+    """
+    if every_ms and window_ns // 1_000_000 % every_ms:
+        window_s = window_ns // 1_000_000_000
+        raise Unfitting(f"every {every_ms}ms does not divide the window of {window_s} s")
 
 
 def remove(desired: Desired, security: str) -> Desired:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from ingest.framing import Incoming, Opcode, Splitter
+from ingest.framing import Control, Message, Opcode, Splitter
 from venue.api import Venue
 
 READ_BYTES = 256 * 1024
@@ -54,7 +54,7 @@ class Connection:
         """Return the descriptor to wait on."""
         return self._socket.fileno()
 
-    def read(self) -> tuple[list[Incoming], bool]:
+    def read(self) -> tuple[list[Message], bool]:
         """Return the messages that have come, and whether more may wait to be read at once.
 
         Raises:
@@ -63,7 +63,7 @@ class Connection:
         """
         if self._ended:
             raise Lost(self._ended)
-        found: list[Incoming] = []
+        found: list[Message] = []
         more = False
         try:
             for _ in range(MOST_READS):
@@ -87,10 +87,10 @@ class Connection:
             raise Lost(self._ended)
         return found, more or bool(self._ended)
 
-    def _until_goodbye(self, found: list[Incoming]) -> list[Incoming]:
+    def _until_goodbye(self, found: list[Message]) -> list[Message]:
         """Return the messages before the venue's closing one, which is answered."""
         for number, message in enumerate(found):
-            if message.opcode == Opcode.CLOSE:
+            if isinstance(message, Control) and message.opcode == Opcode.CLOSE:
                 with suppress(Lost):
                     self._send(_frame(message.payload, Opcode.CLOSE))
                 self._ended = _goodbye(message.payload)

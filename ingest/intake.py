@@ -5,16 +5,18 @@ book, snapshot, control, ...   under its security   its route
 trade                          under its security   (nothing: trades are never asked for again)
 unknown                        under no security    nothing; counted, one line of the log in 10 s
 
-All frames of one read go together, so that each costs a few calls less.  The session hears of none of them
+All frames of one read go together, by the venue's ``routes`` where they are all updates and trades; then the
+session is told what the updates of a security say together, and of each only where that does not go on from
+what came before.  The session hears of none of them
 before all are in the open group: what it journals or asks for comes after them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from ingest.framing import Incoming, Opcode
+from ingest.framing import Control, Message, Opcode
 from ingest.recorder import Recorder
 from ingest.session import Session
-from journal.group import Row
+from journal.rows import Rows
 from venue.api import Route, UnknownFrame, Venue
 from wire.log import log
 from wire.names import EVERY_SECURITY
@@ -28,7 +30,6 @@ MOST_NAMES = 1 << 16
 """A venue that invents symbols does not fill our memory."""
 
 _SHOWN_BYTES = 80
-_LAST_OF_DATA = int(Opcode.BINARY)
 
 
 class Intake:
@@ -44,34 +45,51 @@ class Intake:
         """Frames that could not be routed."""
         self._garbage_said = 0
 
-    def take(self, number: int, messages: Iterable[Incoming], recv_ns: int, now: int) -> None:
+    def take(self, number: int, messages: Sequence[Message], recv_ns: int, now: int) -> None:
         """Take what connection *number* brought at once.
 
         Raises:
             DiskRefused: the journal did not take a group; nothing of it was published.
         """
-        route_of, feed, names = self._venue.route, self._feed, self._names
-        rows: list[Row] = []
+        frames = [message for message in messages if isinstance(message, bytes)]
+        if len(frames) != len(messages):
+            self._take_controls(number, messages)
+        routes = self._venue.routes(frames, self._feed)
+        if routes is None:
+            self._take_one_by_one(number, frames, recv_ns, now)
+            return
+        names = self._names
+        securities = [names.get(symbol) or self._name(symbol) for symbol in routes.symbols]
+        self._recorder.frames(Rows([recv_ns] * len(frames), securities, [number] * len(frames), frames))
+        broken = {run.symbol for run in routes.runs if not self._session.run(number, run)}
+        if not broken:
+            return
+        for symbol, frame in zip(routes.symbols, frames, strict=True):
+            if symbol in broken and (route := self._venue.route(frame, self._feed)).kind != "trade":
+                self._session.frame(number, route, frame, now)
+
+    def _take_controls(self, number: int, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if isinstance(message, Control) and message.opcode == Opcode.PING:
+                self._session.pinged(number, message.payload)
+
+    def _take_one_by_one(self, number: int, frames: list[bytes], recv_ns: int, now: int) -> None:
+        """Take frames among which there is one that is no update and no trade, or not as usual."""
+        securities: list[str] = []
         told: list[tuple[Route, bytes]] = []
-        for opcode, payload in messages:
-            if opcode > _LAST_OF_DATA:
-                if opcode == Opcode.PING:
-                    self._session.pinged(number, payload)
-                continue
+        for frame in frames:
             try:
-                route = route_of(payload, feed)
+                route = self._venue.route(frame, self._feed)
             except UnknownFrame as error:
-                self._count_garbage(number, payload, error, now)
-                rows.append((recv_ns, EVERY_SECURITY, number, payload))
+                self._count_garbage(number, frame, error, now)
+                securities.append(EVERY_SECURITY)
                 continue
-            symbol = route.symbol
-            rows.append((recv_ns, names.get(symbol) or self._name(symbol), number, payload))
+            securities.append(self._names.get(route.symbol) or self._name(route.symbol))
             if route.kind != "trade":
-                told.append((route, payload))
-        self._recorder.frames(rows)
-        tell = self._session.frame
-        for route, payload in told:
-            tell(number, route, payload, now)
+                told.append((route, frame))
+        self._recorder.frames(Rows([recv_ns] * len(frames), securities, [number] * len(frames), frames))
+        for route, frame in told:
+            self._session.frame(number, route, frame, now)
 
     def _name(self, symbol: str) -> str:
         """Return the name of a symbol that is new here."""

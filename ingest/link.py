@@ -13,6 +13,7 @@ Only one request is under way at a time, so a venue's answer without an id (Coin
 """
 
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 
@@ -151,6 +152,11 @@ class Link:
         if outgoing is not None and outgoing.kind == "text" and self._request is not None:
             self._request.sent_at = now
         return ([outgoing] if outgoing is not None else []), ""
+
+    def shown(self) -> dict[str, Any]:
+        """Return what a beat shows of it."""
+        state = "open" if self.open else "dialing"
+        return {"connection": self.number, "state": state, "securities": len(self.carried)}
 
     def _prepare(self, wanted: Collection[str], wall_s: str) -> None:
         """Queue the next request, if what is carried differs from *wanted*."""

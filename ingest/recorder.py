@@ -11,15 +11,18 @@ ticks and bodies are let go, and commands and the ends of connections are owed, 
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import zmq
 
 from journal import payload
-from journal.group import Kind, Row
+from journal.group import Kind
 from journal.payload import Payload
+from journal.rows import Row, Rows
 from journal.writer import ArchiveRefused, DiskRefused, Writer
 from wire.log import log
 from wire.loop import Loop, Socket
@@ -66,7 +69,7 @@ class Recorder:
         self._writer = writer
         self._publisher = publisher
         self._linger_s = linger_ms / 1000
-        self._rows: list[Row] = []
+        self._rows = Rows.none()
         self._bytes = 0
         self._lingering = False
         self.frames_taken = 0
@@ -76,7 +79,7 @@ class Recorder:
         self._archive_refused = ""
         self._on_refused = on_refused
         self._refused = False
-        self._owed: list[tuple[Kind, list[Row]]] = []
+        self._owed: list[tuple[Kind, Rows]] = []
         self._dirty = threading.Event()
         self._stopped = threading.Event()
         self._publisher.send(writer.opening)
@@ -85,18 +88,24 @@ class Recorder:
         if has_twin:
             loop.every(CLOCK_SECONDS, self._say_clock)
 
-    def frames(self, rows: Sequence[Row]) -> None:
+    def frames(self, more: Sequence[Row] | Rows) -> None:
         """Add frames to the open group, and begin others where it is full.
 
         Raises:
             DiskRefused: the journal takes nothing any more; nothing of the group was published.
         """
-        if self._refused:
+        if self._refused or not more:
             return
+        rows = Rows.of(more)
         self.frames_taken += len(rows)
-        for row in rows:
-            self._rows.append(row)
-            self._bytes += len(row[3])
+        ends = list(accumulate(map(len, rows.payloads), initial=0))
+        begin, count = 0, len(rows)
+        while begin < count:
+            full = bisect_left(ends, ends[begin] + GROUP_BYTES - self._bytes, begin + 1)
+            end = min(full, begin + GROUP_ROWS - len(self._rows), count)
+            self._rows.extend(rows.part(begin, end))
+            self._bytes += ends[end] - ends[begin]
+            begin = end
             if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
                 self.flush()
                 if self._refused:
@@ -115,7 +124,7 @@ class Recorder:
         """
         self.flush()
         data = payload.pack(content) if content is not None else b""
-        self._append(kind, [(recv_ns, security, connection, data)])
+        self._append(kind, Rows([recv_ns], [security], [connection], [data]))
 
     def flush(self) -> None:
         """Append and publish the open group.
@@ -124,7 +133,7 @@ class Recorder:
             DiskRefused: as ``frames``.
         """
         if self._rows:
-            rows, self._rows, self._bytes = self._rows, [], 0
+            rows, self._rows, self._bytes = self._rows, Rows.none(), 0
             self._append(Kind.FRAME, rows)
 
     def settle(self) -> bool:
@@ -134,7 +143,7 @@ class Recorder:
             DiskRefused: as ``frames``.
         """
         if self._refused:
-            tick = (Kind.TICK, [(time.time_ns(), EVERY_SECURITY, 0, b"")])
+            tick = (Kind.TICK, Rows([time.time_ns()], [EVERY_SECURITY], [0], [b""]))
             owed, self._owed, self._refused = [*self._owed, tick], [], False
             for kind, rows in owed:
                 self._append(kind, rows)
@@ -168,14 +177,14 @@ class Recorder:
         self._lingering = False
         self.flush()
 
-    def _append(self, kind: Kind, rows: list[Row]) -> None:
+    def _append(self, kind: Kind, rows: Rows) -> None:
         if self._refused or not self._took(kind, rows):
             if kind in OWED:
                 self._owed.append((kind, rows))
             if len(self._owed) > MOST_OWED:
                 raise DiskRefused(f"the journal took none of the last {MOST_OWED} changes")
 
-    def _took(self, kind: Kind, rows: list[Row]) -> bool:
+    def _took(self, kind: Kind, rows: Rows) -> bool:
         """Append and publish a group; return whether the disk took it."""
         try:
             data = self._writer.append(kind, rows)

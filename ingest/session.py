@@ -32,6 +32,7 @@ from ingest.shard import Shard
 from ingest.snapshots import DEPTHS
 from journal.payload import Command, Connection
 from venue.api import Ack, Ignored, Reconnect, Refused, Route, UnknownFrame, Venue
+from venue.routes import Run
 from wire.messages import Wanted
 from wire.names import EVERY_SECURITY, symbol_of, venue_of
 
@@ -240,6 +241,14 @@ class Session:
         if not need.update(number, first, last, now) and settled:
             self._say("warning", f"event=gap security={security.name} first_id={first} connection={number}")
 
+    def run(self, number: int, run: Run) -> bool:
+        """Take the updates of *run* where they go on from what came; else each is to be told by ``frame``."""
+        security = self._by_symbol.get(run.symbol)
+        if security is None:
+            return True
+        usual = run.unbroken and run.symbol in self._links[number][0].delivered
+        return usual and (security.need is None or security.need.continues(number, run.first_id, run.last_id))
+
     def _control(self, link: Link, payload: bytes, now: int) -> None:
         try:
             control = self._venue.control(payload)
@@ -362,18 +371,10 @@ class Session:
 
     def health(self) -> dict[str, Any]:
         """Return what a beat shows of the line."""
-        connections = [
-            {
-                "connection": link.number,
-                "state": "open" if link.open else "dialing",
-                "securities": len(link.carried),
-            }
-            for link, _ in self._links.values()
-        ]
         problems = {s.problem for s in self._shards if s.problem}
         return {
             "securities": {s.name: self._shown(s) for s in self._securities.values()},
-            "connections": connections,
+            "connections": [link.shown() for link, _ in self._links.values()],
             "connections_dialed": self._connections,
             "connection_problem": self._paused or "; ".join(sorted(problems)),
             "rest_problem": self._asking.problem,

@@ -29,16 +29,16 @@ number ``first + i``; so a reader takes its own buckets as a few slices and leav
 """
 
 import struct
-from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import accumulate, pairwise, repeat
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import google_crc32c
 import msgspec
 
+from journal.rows import Row, Rows, layout
 from wire.names import EVERY_SECURITY, bucket_of
 
 MAGIC = b"OBG1"
@@ -62,9 +62,6 @@ _HEADER = struct.Struct("<4sIIIqq")
 _TEN_ELEMENTS = b"\x9a"
 _BLOB = struct.Struct(">BI")
 _BIN_32 = 0xC6
-
-Row = tuple[int, str, int, bytes]
-"""recv_ns, security, connection, payload."""
 
 
 class Corrupt(ValueError):
@@ -154,24 +151,24 @@ class Group(msgspec.Struct, frozen=True):
             records += self._slice(start, end)
         return records
 
-    def by_security(self, buckets: Container[int]) -> dict[str, "Records"]:
-        """Return the records of *buckets*, security by security, each by position."""
-        received_ns = struct.unpack(f"<{self.count}q", self._recv_ns)
-        connections = struct.unpack(f"<{self.count}I", self._connections)
+    def rows_by_security(self, buckets: Container[int]) -> dict[str, list[int]]:
+        """Return which of the records each security of *buckets* has: the first record is 0."""
         rows: dict[int, list[int]] = {}
         for start, end in self._spans(buckets):
             for row, route in enumerate(self._routes[start:end], start):
                 rows.setdefault(route, []).append(row)
-        return {
-            self.names[route]: Records(self, found, received_ns, connections) for route, found in rows.items()
-        }
+        return {self.names[route]: found for route, found in rows.items()}
 
-    def record(self, row: int) -> Record:
-        """Return one record."""
-        return self._slice(row, row + 1)[0]
+    def received_ns(self) -> Sequence[int]:
+        """Return when each record was received."""
+        return struct.unpack(f"<{self.count}q", self._recv_ns)
+
+    def connections(self) -> Sequence[int]:
+        """Return which connection brought each record."""
+        return struct.unpack(f"<{self.count}I", self._connections)
 
     def payloads(self, rows: Iterable[int]) -> list[bytes]:
-        """Return the payloads of *rows*."""
+        """Return what the records *rows* brought."""
         data, ends = self._data, self._payload_ends
         return [data[ends[row] : ends[row + 1]] for row in rows]
 
@@ -200,60 +197,6 @@ class Group(msgspec.Struct, frozen=True):
         return list(map(_make_record, columns))
 
 
-class Records(Sequence[Record]):
-    """Records of one security of a group as columns; a record is made when it is asked for."""
-
-    def __init__(
-        self, group: Group, rows: Sequence[int], received_ns: Sequence[int], connections: Sequence[int]
-    ) -> None:
-        self._group = group
-        self._rows = rows
-        self._received_ns = received_ns
-        self._connections = connections
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> "Records": ...
-
-    def __getitem__(self, place: int | slice) -> "Record | Records":
-        rows = self._rows[place]
-        return self._group.record(rows) if isinstance(rows, int) else self._of(rows)
-
-    @property
-    def next_position(self) -> int:
-        """Position after the last of them."""
-        return self._group.first + self._rows[-1] + 1
-
-    def since(self, position: int) -> "Records":
-        """Return those that are not before *position*."""
-        at = bisect_left(self._rows, position - self._group.first)
-        return self if not at else self._of(self._rows[at:])
-
-    def at(self, places: Iterable[int]) -> "Records":
-        """Return those at *places*."""
-        return self._of([self._rows[place] for place in places])
-
-    def payloads(self) -> list[bytes]:
-        """Return what each brought."""
-        return self._group.payloads(self._rows)
-
-    def received_ns(self) -> list[int]:
-        """Return when each was received."""
-        return [self._received_ns[row] for row in self._rows]
-
-    def connections(self) -> list[int]:
-        """Return which connection brought each."""
-        return [self._connections[row] for row in self._rows]
-
-    def _of(self, rows: Sequence[int]) -> "Records":
-        return Records(self._group, rows, self._received_ns, self._connections)
-
-
 _make_record = partial(tuple.__new__, Record)  # half the time of Record(...): one call in C a record
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Columns).decode
@@ -264,45 +207,41 @@ def _bucket_of(security: str) -> int:
     return EVERY_BUCKET if security == EVERY_SECURITY else bucket_of(security)
 
 
-def pack_group(line: str, kind: Kind, first_position: int, clock_ns: int, rows: Sequence[Row]) -> bytes:
-    """Return *rows* as one group whose first record has *first_position*, appended at *clock_ns*.
+def pack_group(
+    line: str, kind: Kind, first_position: int, clock_ns: int, records: Sequence[Row] | Rows
+) -> bytes:
+    """Return *records* as one group whose first record has *first_position*, appended at *clock_ns*.
 
-    Rows are sorted by bucket, those of one bucket keep their order; positions count in that order.
+    They are sorted by bucket, those of one bucket keep their order; positions count in that order.
 
     Raises:
-        ValueError: no rows.
+        ValueError: no records.
         TooLarge: more than ``MAX_RECORDS`` or ``MAX_GROUP_BYTES``.
     """
-    count = len(rows)
+    count = len(records)
     if not 0 < count <= MAX_RECORDS:
         raise TooLarge(f"{count} records in one group") if count else ValueError("a group without records")
-    keys = [_bucket_of(row[1]) for row in rows]
-    in_order = sorted(keys)
-    if keys != in_order:
-        rows = list(map(rows.__getitem__, sorted(range(count), key=keys.__getitem__)))
-        keys = in_order
-    recv_ns, securities, connections, payloads = zip(*rows, strict=True)
-    names = {name: index for index, name in enumerate(dict.fromkeys(securities))}
-    buckets = sorted(set(keys))
-    lengths = list(map(len, payloads))
-    blob_bytes = sum(lengths)
+    rows = Rows.of(records)
+    blob_bytes = sum(map(len, rows.payloads))
     if blob_bytes > MAX_PAYLOAD_BYTES:
         raise TooLarge(f"{blob_bytes} bytes in one group")
+    laid = layout(rows, _bucket_of)
+    rows = rows.in_order(laid.order)
     columns = (
         line,
         kind,
-        tuple(names),
-        bytes(buckets),
-        struct.pack(f"<{len(buckets)}I", *(bisect_right(keys, bucket) for bucket in buckets)),
-        struct.pack(f"<{count}q", *recv_ns),
-        struct.pack(f"<{count}I", *lengths),
-        struct.pack(f"<{count}H", *map(names.__getitem__, securities)),
-        struct.pack(f"<{count}I", *connections),
+        laid.names,
+        laid.buckets,
+        struct.pack(f"<{len(laid.buckets)}I", *laid.bucket_ends),
+        struct.pack(f"<{count}q", *rows.recv_ns),
+        laid.lengths,
+        laid.routes,
+        struct.pack(f"<{count}I", *rows.connections),
     )
     # The blob is added by hand, as msgpack's bin 32, so that the payloads are copied once, not three times.
     head = _TEN_ELEMENTS + _encode(columns)[1:] + _BLOB.pack(_BIN_32, blob_bytes)
     fixed = _CHECKED.pack(len(head) + blob_bytes, count, first_position, clock_ns)
-    checked = b"".join((fixed, head, *payloads))
+    checked = b"".join((fixed, head, *rows.payloads))
     return _CHECK.pack(MAGIC, google_crc32c.value(checked)) + checked
 
 

@@ -23,7 +23,8 @@ import msgspec
 
 from journal import payload
 from journal.formats import check_format
-from journal.group import Corrupt, Kind, Row, pack_group
+from journal.group import Corrupt, Kind, pack_group
+from journal.rows import Row, Rows
 from journal.segment import (
     SEGMENT_HEADER_BYTES,
     Segment,
@@ -156,7 +157,7 @@ class Writer:
         """Bytes of all segments in the folder."""
         return self._offset + sum(segment.size for segment in self._closed)
 
-    def append(self, kind: Kind, rows: Sequence[Row]) -> bytes:
+    def append(self, kind: Kind, rows: Sequence[Row] | Rows) -> bytes:
         """Append *rows* as one group and return its bytes, which may be published now.
 
         Raises:

@@ -3,20 +3,28 @@
 Never "the newest before T": the embedded server sorts for that in memory.  A search takes the headers near T
 first, for there the block mostly is.  Else it goes on from there in steps that double until one holds a
 block, and halves that step towards T.  Every question is answered by the index (security, start).
+
+A merged block (condition.merging) starts before the windows whose rows it holds.  Those that may lie around a
+moment are named by the grid, a handful, and asked for by ``_id``; blocks that lie over one another, for a
+moment or because rows came late, are given together (a *cluster*), without those whose ids another one holds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
-from bson.errors import BSONError
+from bson.datetime_ms import DatetimeMS
 from pymongo.database import Database
 
-from store.documents import NS_PER_S, READING, date_ns, date_of, part_of
+from condition.merging import ladder, merged_id, span_of
+from store.documents import NS_PER_S, READING, date_ns, date_of, merged_seconds
+from store.headers import BOOK_KINDS, TRADE_KINDS, Block, Chain, clusters, header, order, uncovered
 from store.unreadable import Damaged
 
-BOOK_KINDS = ("changes", "orders")
-"""A window of a book is in one of these two collections."""
-TRADE_KINDS = ("trades",)
+__all__ = ["BOOK_KINDS", "TRADE_KINDS", "Block", "Blocks", "Chain", "header", "order"]
+
+Document = tuple[str, dict[str, Any]]
+"""Kind and what is stored."""
 
 LAST_NS = 2**63 - 1
 NEAR = 16
@@ -36,43 +44,36 @@ _ROW_FIELDS: dict[str, tuple[type, ...]] = {
 _HOUR_NS = 3600 * NS_PER_S
 
 
-class Chain(NamedTuple):
-    """Ids that follow one another without a hole, the image to start from and the book's hash at the end."""
+LeftOut = dict[str, int] | None
+Find = Callable[[str, Sequence[str], int, int], list[Document]]
 
-    first_id: int
-    last_id: int
-    image_id: int | None
-    hash: bytes
-
-
-class Block(NamedTuple):
-    """The header of a stored block, as condition/FORMAT.md has it."""
-
-    kind: str
-    id: str
-    start_ns: int
-    part: int
-    chains: tuple[Chain, ...]
-    every_ns: int
-    rows: int
-    has_ids: bool
-    price_scale: int
-    size_scale: int
-    funds_scale: int
-    first_time_ns: int
-    last_time_ns: int
-    last_effective_ns: int
+GRID_S = 3600
+"""Of merged blocks, where the database does not say."""
 
 
 class Blocks:
     """The blocks of one database."""
 
-    def __init__(self, database: Database[dict[str, Any]], window_ns: int) -> None:
+    def __init__(self, database: Database[dict[str, Any]], window_ns: int, grid_s: int = GRID_S) -> None:
         self._database = database
         self.window_ns = window_ns
+        self.lengths = ladder(grid_s, window_ns // NS_PER_S)
+        """Seconds that a merged block may have."""
 
     def before(self, security: str, kinds: Sequence[str], end_ns: int) -> list[Block]:
-        """Return the parts of the newest window that starts before *end_ns*; none where there is none."""
+        """Return the newest window's blocks that start before *end_ns*, and all that lie over them.
+
+        None where there is none.  The first of them starts first.
+        """
+        newest = self._newest_before(security, kinds, end_ns)
+        if not newest:
+            return newest
+        root_ns = self._root(security, kinds, newest[0].start_ns)
+        if root_ns < newest[0].start_ns:
+            newest = self._headers(security, kinds, root_ns, end_ns)
+        return uncovered(newest)
+
+    def _newest_before(self, security: str, kinds: Sequence[str], end_ns: int) -> list[Block]:
         step = NEAR * self.window_ns
         high = max(0, end_ns - step)
         near = self._headers(security, kinds, high, end_ns)
@@ -87,6 +88,14 @@ class Blocks:
 
     def after(self, security: str, kinds: Sequence[str], start_ns: int) -> list[Block]:
         """Return the parts of the oldest window that starts at *start_ns* or later, if there is one."""
+        return uncovered(self._oldest_after(security, kinds, start_ns))
+
+    def reaching(self, security: str, kinds: Sequence[str], time_ns: int) -> list[Block]:
+        """Return the blocks of the oldest window that ends after *time_ns*, a window's start."""
+        root_ns = self._root(security, kinds, time_ns)
+        return self.after(security, kinds, root_ns)
+
+    def _oldest_after(self, security: str, kinds: Sequence[str], start_ns: int) -> list[Block]:
         step = NEAR * self.window_ns
         low = min(LAST_NS, start_ns + step)
         near = self._headers(security, kinds, start_ns, low)
@@ -108,40 +117,66 @@ class Blocks:
             low, step = low + step, 2 * step
         return self._newest(security, kinds, low, min(LAST_NS, low + step))
 
-    def between(self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int) -> Iterator[Block]:
-        """Yield the blocks of the windows that start in ``[low_ns, high_ns)``, in order."""
-        step = HEADERS_AT_ONCE * self.window_ns
-        while low_ns < high_ns:
-            end = min(high_ns, low_ns + step)
-            found = self._headers(security, kinds, low_ns, end)
-            yield from found
-            low_ns = end if found else self._next(security, kinds, end, high_ns)
+    def between(
+        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, whole: bool = False
+    ) -> Iterator[list[Block]]:
+        """Yield the blocks of the windows that lie in ``[low_ns, high_ns)``, in order, by clusters.
+
+        When *whole* with those whose ids another one holds.
+        """
+        for _, found in self._chunks(
+            security, kinds, (low_ns, high_ns), HEADERS_AT_ONCE, partial(self._found, left_out=_HEADERS)
+        ):
+            together = clusters(sorted((header(*each) for each in found), key=order))
+            yield from together if whole else map(uncovered, together)
 
     def stored(
         self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, receipts: bool
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (kind, document) of the windows that start in ``[low_ns, high_ns)``, in order."""
-        for _, unsorted in self.batches(security, kinds, low_ns, high_ns, receipts=receipts):
-            found = [(header(kind, each), kind, each) for kind, each in unsorted]
-            found.sort(key=lambda triple: order(triple[0]))
-            yield from ((kind, each) for _, kind, each in found)
+    ) -> Iterator[list[tuple[Block, Document]]]:
+        """Yield the documents of the windows that lie in ``[low_ns, high_ns)``, in order, by clusters."""
+        for _, found in self.batches(security, kinds, low_ns, high_ns, receipts=receipts):
+            documents = {each[1]["_id"]: each for each in found}
+            for together in clusters(sorted((header(*each) for each in found), key=order)):
+                yield [(block, documents[block.id]) for block in uncovered(together)]
 
     def batches(
         self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, receipts: bool
-    ) -> Iterator[tuple[int, list[tuple[str, dict[str, Any]]]]]:
-        """Yield some windows' (kind, document) at a time, as they lie, with the time before which they start.
+    ) -> Iterator[tuple[int, list[Document]]]:
+        """Yield some windows' documents at a time, as they lie, with the time before which they start.
 
+        No cluster is divided: the first may begin before *low_ns*, the last may end after *high_ns*.
         Nothing in them has been looked at: one that is damaged hides no other.
         """
         left_out = None if receipts else {"receipts": 0}
-        step = BODIES_AT_ONCE * self.window_ns
+        bounds = low_ns, high_ns
+        return self._chunks(security, kinds, bounds, BODIES_AT_ONCE, partial(self._found, left_out=left_out))
+
+    def _chunks(
+        self, security: str, kinds: Sequence[str], bounds: tuple[int, int], windows: int, find: Find
+    ) -> Iterator[tuple[int, list[Document]]]:
+        low_ns, high_ns = bounds
+        step = windows * self.window_ns
+        if low_ns < high_ns:
+            low_ns = self._root(security, kinds, low_ns)
         while low_ns < high_ns:
             end = min(high_ns, low_ns + step)
-            asked = _range(security, low_ns, end)
-            found = [(kind, each) for kind in kinds for each in self._collection(kind).find(asked, left_out)]
+            found = find(security, kinds, low_ns, end)
+            reach = max((_end_of(each) for _, each in found), default=end)
+            if reach > end:
+                found += find(security, kinds, end, reach)
+                end = reach
             if found:
                 yield end, found
             low_ns = end if found else self._next(security, kinds, end, high_ns)
+
+    def kept(self, security: str, feed: str) -> tuple[int, int]:
+        """Return since when the *feed* (``book``, ``trades``) is kept, and the floor of what is stored.
+
+        Both are 0 where nothing was deleted (store.retention).
+        """
+        row = self._collection("securities").find_one({"_id": security}, {"kept_from": 1}) or {}
+        kept = row.get("kept_from", {}).get(feed)
+        return (date_ns(kept["from"]), date_ns(kept["floor"])) if kept else (0, 0)
 
     def document(self, block: Block, security: str) -> dict[str, Any]:
         """Return the whole document of *block*.
@@ -225,49 +260,38 @@ class Blocks:
         return _window_of(self._headers(security, kinds, low, high), 0)
 
     def _headers(self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int) -> list[Block]:
+        found = self._found(security, kinds, low_ns, high_ns, _HEADERS)
+        return sorted((header(*each) for each in found), key=order)
+
+    def _found(
+        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, left_out: LeftOut
+    ) -> list[Document]:
         asked = _range(security, low_ns, high_ns)
-        found = [
-            header(kind, stored) for kind in kinds for stored in self._collection(kind).find(asked, _HEADERS)
-        ]
-        return sorted(found, key=order)
+        return [(kind, each) for kind in kinds for each in self._collection(kind).find(asked, left_out)]
+
+    def _root(self, security: str, kinds: Sequence[str], time_ns: int) -> int:
+        """Return where the longest merged block begins that holds rows before and from *time_ns* on.
+
+        That is *time_ns* where there is none.
+        """
+        spans = [span_of(time_ns, seconds) for seconds in self.lengths]
+        spans = [span for span in spans if span.start_ns < time_ns]
+        if not spans:
+            return time_ns
+        starts = _range(security, spans[0].start_ns, time_ns)
+        for kind in kinds:
+            asked = {"_id": {"$in": [merged_id(security, kind, span) for span in spans]}, **starts}
+            found = self._collection(kind).find(asked, {"start": 1})
+            time_ns = min([time_ns, *(date_ns(each["start"]) for each in found)])
+        return time_ns
 
 
-def header(kind: str, stored: Mapping[str, Any]) -> Block:
-    """Return the header of the stored block.
-
-    Raises:
-        Damaged: a field is missing or of another type.
-    """
-    try:
-        return Block(
-            kind=kind,
-            id=stored["_id"],
-            start_ns=date_ns(stored["start"]),
-            part=part_of(stored["_id"]),
-            chains=tuple(_chain(*entry) for entry in stored["chains"]),
-            every_ns=stored.get("every_ms", 0) * 1_000_000,
-            rows=stored["rows"],
-            has_ids=stored.get("has_ids", True),
-            price_scale=stored["price_scale"],
-            size_scale=stored["size_scale"],
-            funds_scale=stored.get("funds_scale", 0),
-            first_time_ns=stored["first_time"],
-            last_time_ns=stored["last_time"],
-            last_effective_ns=stored.get("last_effective", stored["last_time"]),
-        )
-    except (KeyError, TypeError, ValueError, BSONError) as error:
-        raise Damaged(str(stored.get("_id")), f"its header has no {error}") from error
-
-
-def _chain(first_id: int, last_id: int, image_id: int | None, mark: bytes) -> Chain:
-    return Chain(first_id, last_id, image_id, bytes(mark))
-
-
-def order(block: Block) -> tuple[int, int, int]:
-    """Return what the blocks of a security are sorted by."""
-    # trades that filled a hole came later than what follows them: only their ids say where they belong
-    place = block.chains[0].first_id if block.kind in TRADE_KINDS else block.last_effective_ns
-    return block.start_ns, place, block.part
+def _end_of(stored: dict[str, Any]) -> int:
+    """Return where the merged block *stored* ends; 0 of any other, and where it does not say."""
+    seconds, start = merged_seconds(str(stored["_id"])), stored.get("start")
+    if seconds is None or not isinstance(start, DatetimeMS):
+        return 0
+    return date_ns(start) + seconds * NS_PER_S
 
 
 def _window_of(blocks: list[Block], place: int) -> list[Block]:

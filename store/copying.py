@@ -31,8 +31,8 @@ from store.writer import FORMAT_COLLECTION, FORMAT_ID, SAFE, Writer
 from wire.messages import Document
 
 NS_PER_S = 1_000_000_000
-LONGEST_NS = 3600 * NS_PER_S
-"""No block spans more: windows and merged documents divide an hour."""
+LONGEST_NS = 86_400 * NS_PER_S
+"""No block spans more: windows and merged documents divide a day."""
 
 STEP_NS = 600 * NS_PER_S
 """Of windows that are copied together."""

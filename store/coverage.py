@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
 
 from store.answers import Span
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, Chain
-from store.pieces import pieces_of
-from store.walk import End, Join, link
+from store.pieces import Piece, pieces_of
+from store.walk import End, Join, in_order, link
 
 _FEEDS = (("book", BOOK_KINDS), ("trades", TRADE_KINDS))
 
@@ -47,26 +46,34 @@ def _in_order(
     blocks: Blocks, security: str, kinds: tuple[str, ...]
 ) -> Iterator[tuple[Block, Chain, int, int, int]]:
     """Yield each block's entries, with the block; trades by their ids, for some filled a hole later."""
-    found = blocks.between(security, kinds, _first(blocks, security, kinds), LAST_NS)
-    for _, window in groupby(found, key=lambda block: block.start_ns):
-        entries = [(block, *entry) for block in window for entry in _entries(blocks, security, block)]
+    kept_ns, _ = blocks.kept(security, "trades" if kinds == TRADE_KINDS else "book")
+    first = blocks.after(security, kinds, kept_ns)
+    first_ns = first[0].start_ns if first else LAST_NS
+    for together in blocks.between(security, kinds, first_ns, LAST_NS):
+        if len(together) > 1 and any(block.merged for block in together):
+            pieces = [_pieces(blocks, security, block) for block in together]
+            yield from (_entry(piece) for piece in in_order(pieces))
+            continue
+        entries = [entry for block in together for entry in _entries(blocks, security, block)]
         if kinds == TRADE_KINDS:
             entries.sort(key=lambda entry: entry[1].first_id)
         yield from entries
 
 
-def _first(blocks: Blocks, security: str, kinds: tuple[str, ...]) -> int:
-    first = blocks.after(security, kinds, 0)
-    return first[0].start_ns if first else LAST_NS
-
-
-def _entries(blocks: Blocks, security: str, block: Block) -> Iterator[tuple[Chain, int, int, int]]:
+def _entries(blocks: Blocks, security: str, block: Block) -> Iterator[tuple[Block, Chain, int, int, int]]:
     """Yield each chain of *block* with its first and last exchange time and its rows."""
     ids = [chain.first_id for chain in block.chains[1:]]
     if all(first == chain.last_id + 1 for first, chain in zip(ids, block.chains, strict=False)):
         whole = block.chains[0]._replace(last_id=block.chains[-1].last_id)
-        yield whole, block.first_time_ns, block.last_time_ns, block.rows
+        yield block, whole, block.first_time_ns, block.last_time_ns, block.rows
         return
-    for piece in pieces_of(block.kind, blocks.document(block, security), receipts=False):
-        times = piece.rows.times_ns
-        yield piece.chain, int(times[0]), int(times[-1]), len(piece)
+    yield from (_entry(piece) for piece in _pieces(blocks, security, block))
+
+
+def _pieces(blocks: Blocks, security: str, block: Block) -> list[Piece]:
+    return pieces_of(block.kind, blocks.document(block, security), receipts=False)
+
+
+def _entry(piece: Piece) -> tuple[Block, Chain, int, int, int]:
+    times = piece.rows.times_ns
+    return piece.block, piece.chain, int(times[0]), int(times[-1]), len(piece)

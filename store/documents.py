@@ -68,6 +68,16 @@ def part_of(identity: str) -> int:
     return int(last[1:]) if last[:1] == "p" else 1
 
 
+def merged_seconds(identity: str) -> int | None:
+    """Return how long the merged block *identity* is; None of any other.
+
+    >>> merged_seconds("binance:BTCUSDT|changes|1723161600|m3600")
+    3600
+    """
+    last = identity.rpartition("|")[2]
+    return int(last[1:]) if last[:1] == "m" and last[1:].isdecimal() else None
+
+
 def to_bson(document: Document) -> bytes:
     """Return *document* as the BSON that is stored.
 

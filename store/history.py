@@ -38,7 +38,7 @@ from store.answers import (
     Span,
     Trades,
 )
-from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, header
+from store.blocks import BOOK_KINDS, GRID_S, LAST_NS, TRADE_KINDS, Block, Blocks
 from store.connection import address, connect, where
 from store.coverage import spans
 from store.documents import NS_PER_S, READING, date_ns
@@ -48,7 +48,7 @@ from store.pieces import Piece, pieces_of
 from store.source import Moment
 from store.times import moment
 from store.unreadable import Damaged, InHole, NotStored, UnknownSecurity, Unreadable
-from store.walk import Join, end_after, hole, link
+from store.walk import Join, end_after, hole, in_order, link
 from store.writer import FORMAT_COLLECTION, FORMAT_ID, VERSION
 from wire.names import parse_security
 from wire.settings import load_settings
@@ -108,7 +108,8 @@ class Archive(Analysis):
                 raise Unreadable(
                     f"the archive has format {made.get('version')}; this program reads {VERSION}"
                 )
-            self._made = Blocks(self._database, made["window_seconds"] * NS_PER_S)
+            grid_s = made.get("compact_seconds", GRID_S)
+            self._made = Blocks(self._database, made["window_seconds"] * NS_PER_S, grid_s)
         return self._made
 
     def securities(self) -> list[dict[str, Any]]:
@@ -167,13 +168,17 @@ class Archive(Analysis):
             NotStored: every update is later, or all are earlier.
         """
         blocks, following = self.blocks, None
+        kept_ns, _ = blocks.kept(security, "book")
+        if time_ns < kept_ns:
+            raise NotStored(security, kept_ns, "it is kept from a moment on,")
         window = blocks.before(security, BOOK_KINDS, time_ns + 1)
-        start_ns = window[0].start_ns + 1 if window else 0
-        later = blocks.after(security, BOOK_KINDS, start_ns)
+        end_ns = max((block.end_ns for block in window), default=0)
+        later = blocks.after(security, BOOK_KINDS, end_ns)
         if not window and not later:
             self.newest_book(security)  # (which says that there is none)
-        if window and not later and time_ns > window[-1].last_effective_ns:
-            raise NotStored(security, window[-1].last_effective_ns, "the last stored update is of")
+        last_ns = max((block.last_effective_ns for block in window), default=0)
+        if window and not later and time_ns > last_ns:
+            raise NotStored(security, last_ns, "the last stored update is of")
         if later:
             following = self.pieces(security, later[:1])[0]
         while window:
@@ -188,11 +193,9 @@ class Archive(Analysis):
         raise NotStored(security, first_ns, "the first stored book is of")
 
     def pieces(self, security: str, window: Sequence[Block]) -> list[Piece]:
-        """Return the pieces of the blocks of *window*, without receive times."""
-        found = []
-        for block in window:
-            found += pieces_of(block.kind, self.blocks.document(block, security), receipts=False)
-        return found
+        """Return the pieces of the blocks of *window* in order, without receive times."""
+        found = [(block.kind, self.blocks.document(block, security)) for block in window]
+        return in_order([pieces_of(*each, receipts=False) for each in found])
 
     def _is_hole(self, security: str, piece: Piece, following: Piece | None, gaps: Gaps) -> bool | None:
         """Return whether updates are missing right after *piece*; None where *gaps* excludes that.
@@ -214,7 +217,7 @@ class Archive(Analysis):
         image_id, update_id = last.chain.image_id, int(last.last_ids[-1])
         if image_id is None:
             raise Damaged(last.block.id, "its chain names no image")
-        image = self.blocks.image(security, image_id, last.block.start_ns)
+        image = self.blocks.image(security, image_id, last.block.end_ns - 1)
         fold, applied_id = fold_of(image, verify=verify), image_id
         for piece in self._from_image(security, image, last):
             rest = piece.after_id(applied_id)
@@ -233,16 +236,18 @@ class Archive(Analysis):
 
     def _from_image(self, security: str, image: dict[str, Any], last: Piece) -> Iterator[Piece]:
         """Yield the pieces from the image's window to *last*, which is cut already."""
-        low_ns, high_ns = date_ns(image["start"]), last.block.start_ns
-        blocks = self.blocks.stored(security, BOOK_KINDS, low_ns, high_ns + 1, receipts=False)
-        for kind, stored in blocks:
-            found = header(kind, stored)
-            if found.id == last.block.id:
-                earlier = [chain for chain in found.chains if chain.last_id < last.chain.first_id]
-                yield from pieces_of(kind, stored, receipts=False)[: len(earlier)]
-                break
-            if found.has_ids == last.block.has_ids and found.chains[-1].last_id > image["update_id"]:
-                yield from pieces_of(kind, stored, receipts=False)
+        low_ns, high_ns, has_ids = date_ns(image["start"]), last.block.start_ns + 1, last.block.has_ids
+        for together in self.blocks.stored(security, BOOK_KINDS, low_ns, high_ns, receipts=False):
+            needed = [
+                each
+                for block, each in together
+                if block.has_ids == has_ids
+                and block.chains[-1].last_id > image["update_id"]
+                and block.chains[0].first_id < last.chain.first_id
+            ]
+            for piece in in_order([pieces_of(*each, receipts=False) for each in needed]):
+                if piece.chain.first_id < last.chain.first_id:
+                    yield piece
         yield last
 
     # --- what happened between two moments ---------------------------------------------------

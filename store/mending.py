@@ -30,9 +30,9 @@ _REPLACEABLE = -1
 class Mender:
     """Looks at documents of one database, and makes way for better ones."""
 
-    def __init__(self, database: Database[Any], window_ns: int) -> None:
+    def __init__(self, database: Database[Any], window_seconds: int) -> None:
         self._database = database
-        self._window_ns = window_ns
+        self._lengths = (window_seconds,)
 
     def give_way(self, documents: Sequence[Document], whole: frozenset[str]) -> list[Document]:
         """Let what is wrong under the ids of *documents* be replaced; return those that have to be put again.
@@ -72,7 +72,7 @@ class Mender:
         """
         if collection in _BLOCKS:
             block = header(collection, stored)
-            check_block(block, stored, pieces_of(collection, stored), self._window_ns)
+            check_block(block, stored, pieces_of(collection, stored), self._lengths)
         elif collection == "images":
             fold_of(stored, verify=True)
 

@@ -5,7 +5,7 @@ interval.  Everything is checked here that one block can say of itself: checksum
 its chains and that they follow one another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,8 @@ from condition.codec import (
     decode_orders,
     decode_trades,
 )
-from store.blocks import Block, Chain, header
+from store.documents import NS_PER_S, merged_seconds
+from store.headers import Block, Chain, header
 from store.unreadable import Damaged
 
 Rows = ChangeColumns | OrderColumns | TradeColumns
@@ -101,8 +102,8 @@ def pieces_of(kind: str, stored: Mapping[str, Any], *, receipts: bool = True) ->
     return pieces
 
 
-def check_block(block: Block, stored: Mapping[str, Any], pieces: list[Piece], window_ns: int) -> None:
-    """Check what the header of *stored* says beside its chains.
+def check_block(block: Block, stored: Mapping[str, Any], pieces: list[Piece], lengths: Sequence[int]) -> None:
+    """Check what the header of *stored* says beside its chains; a block has one of *lengths* seconds.
 
     Raises:
         Damaged: something that the rows contradict.
@@ -114,7 +115,12 @@ def check_block(block: Block, stored: Mapping[str, Any], pieces: list[Piece], wi
     if block.has_ids and stored.get("covered") != ids:
         raise Damaged(block.id, f"it says that it covers {stored.get('covered')} ids and has {ids}")
     first_ns, last_ns = int(pieces[0].effective_ns[0]), int(pieces[-1].effective_ns[-1])
-    if not block.start_ns <= first_ns <= last_ns < block.start_ns + window_ns:
+    length = merged_seconds(block.id) or lengths[-1]
+    if length not in lengths or block.end_ns - block.start_ns != length * NS_PER_S:
+        raise Damaged(block.id, "its end is not its window's")
+    if block.start_ns % (length * NS_PER_S):
+        raise Damaged(block.id, "its start is not on the grid")
+    if not block.start_ns <= first_ns <= last_ns < block.end_ns:
         raise Damaged(block.id, "its rows are not of its window")
 
 

@@ -86,6 +86,7 @@ class Store:
             settings.recorder_id(),
             settings.window_seconds,
             partial(describe, server=self._server),
+            grid_seconds=settings.compact_seconds,
         )
         self._waiting = Waiting()
         self._back_off = BackOff()

@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from store.blocks import BOOK_KINDS, Chain, header
+from store.blocks import BOOK_KINDS, Block, Chain, header
 from store.fold import Fold, fold_of
 from store.ledger import LedgerCheck
 from store.pieces import Piece
@@ -28,10 +28,12 @@ LoadImage = Callable[[int, int], Mapping[str, Any]]
 class FeedProof:
     """What one feed of one security has been proven to be; a feed of trades has no book."""
 
-    def __init__(self, tally: Tally, ledger: LedgerCheck, load: LoadImage) -> None:
+    def __init__(self, tally: Tally, ledger: LedgerCheck, load: LoadImage, grid_ns: int) -> None:
         self._tally = tally
         self._ledger = ledger
         self._load = load
+        self._grid_ns = grid_ns
+        """Merged blocks that lie in one piece of it may divide an entry."""
         self._images: list[int] = []
         """Update ids of images that are still to be met, ascending."""
         self._before: End | None = None
@@ -79,7 +81,7 @@ class FeedProof:
             self._ledger.entry(self._before, end)
             self._before = end
             if kind in BOOK_KINDS:
-                self._meet_before(chain.last_id + 1, block.start_ns)
+                self._meet_before(chain.last_id + 1, block.end_ns - 1)
 
     def piece(self, piece: Piece) -> None:
         """Prove the next piece."""
@@ -117,17 +119,17 @@ class FeedProof:
     # --- chains ------------------------------------------------------------------------------
 
     def _book(self, piece: Piece, join: Join, *, unexplained: bool) -> None:
-        chain, start_ns = piece.chain, piece.block.start_ns
+        chain, until_ns = piece.chain, piece.block.end_ns - 1
         if join is not Join.CONTINUES:
             self._fold = None
-        met = self._meet_before(chain.first_id, start_ns)
+        met = self._meet_before(chain.first_id, until_ns)
         if met and join is Join.CONTINUES:
             identity = f"{self._tally.security}|image|{met[-1]}"
-            self._tally.wrong(start_ns, identity, "it is the book after no update that is stored")
+            self._tally.wrong(piece.block.start_ns, identity, "it is the book after no update that is stored")
         if chain.image_id == int(piece.last_ids[0]):
             self._chain_start = chain.first_id
             self._drop_images(chain.image_id)
-            self._fold = self._met(chain.image_id, start_ns)
+            self._fold = self._met(chain.image_id, until_ns)
             self._apply(piece, piece.after_id(chain.image_id))
             return
         if join is Join.CONTINUES:
@@ -145,7 +147,7 @@ class FeedProof:
             self._wrong(piece, f"it names image {image_id}, which is not of its chain")
             return
         try:
-            self._load(image_id, piece.block.start_ns)
+            self._load(image_id, piece.block.end_ns - 1)
         except Damaged as error:
             self._tally.wrong(piece.block.start_ns, error.identity, str(error))
         self._image_id = image_id
@@ -156,9 +158,15 @@ class FeedProof:
         if before is None:
             return
         block, last_id = before.block, before.chain.last_id
-        if after is None or (after.block.start_ns, after.block.part) != (block.start_ns, block.part + 1):
+        if after is None or not self._divided(block, after.block):
             self._tally.wrong(block.start_ns, block.id, f"there is no hash of the book after {last_id}")
             self._forget_waiting()
+
+    def _divided(self, block: Block, after: Block) -> bool:
+        """Say whether an entry may go on from *block* to *after*: parts of a window, or of a merged span."""
+        if block.merged or after.merged:
+            return block.start_ns // self._grid_ns == after.start_ns // self._grid_ns
+        return (after.start_ns, after.part) == (block.start_ns, block.part + 1)
 
     # --- rows --------------------------------------------------------------------------------
 
@@ -179,7 +187,7 @@ class FeedProof:
                     identity = f"{self._tally.security}|image|{update_id}"
                     self._tally.wrong(start_ns, identity, "it is the book in the middle of a row")
                     self._fold = None
-                self._fold = self._met(update_id, start_ns, compare=self._fold)
+                self._fold = self._met(update_id, piece.block.end_ns - 1, compare=self._fold)
             self._add(rest)
         except Damaged as error:
             self._tally.wrong(start_ns, error.identity, str(error))
@@ -220,12 +228,12 @@ class FeedProof:
 
     # --- images ------------------------------------------------------------------------------
 
-    def _meet_before(self, first_id: int, start_ns: int) -> list[int]:
+    def _meet_before(self, first_id: int, until_ns: int) -> list[int]:
         """Meet the images of updates before *first_id*, which are in no row; return their ids."""
         count = bisect_left(self._images, first_id)
         met, self._images = self._images[:count], self._images[count:]
         for update_id in met:
-            fold = self._met(update_id, start_ns)
+            fold = self._met(update_id, until_ns)
             self._fold = fold if update_id == first_id - 1 else None
         return met
 

@@ -6,8 +6,10 @@ than ``low``.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from heapq import merge
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,12 +17,15 @@ from condition.codec import ChangeColumns, OrderColumns, TradeColumns
 from store.answers import Answer, Book, Changes, Found, Gap, Gaps, OrderEvents, Trades
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block
 from store.fold import Fold, OrderFold, fold_of
-from store.pieces import Piece
+from store.pieces import Piece, cut_rows
 from store.unreadable import Damaged, NotStored
 from store.walk import Join, Link, end_after, hole, link, walk
 
 if TYPE_CHECKING:
     from store.history import Archive
+
+
+Happened = Changes | OrderEvents | Trades
 
 
 class Stretch(NamedTuple):
@@ -50,8 +55,12 @@ def stretches(
         Damaged: a block contradicts itself.
     """
     blocks = archive.blocks
+    kept_ns, _ = blocks.kept(security, "trades" if kinds == TRADE_KINDS else "book")
+    low = max(low, min(kept_ns, high))
     window_ns = low - low % blocks.window_ns
     earlier = blocks.before(security, kinds, window_ns)
+    while earlier and min(block.first_effective_ns for block in earlier) >= low:
+        earlier = blocks.before(security, kinds, earlier[0].start_ns)
     start_ns = earlier[0].start_ns if earlier else window_ns
     last: Piece | None = None
     for joined, piece in walk(blocks, security, kinds, start_ns, high):
@@ -99,7 +108,7 @@ def changes(archive: "Archive", security: str, low: int, high: int, gaps: Gaps) 
         if isinstance(piece.rows, ChangeColumns):
             yield _changes(security, piece)
             continue
-        if fold is None or stretch.joined.join in (Join.HOLE, Join.SEAM):
+        if fold is None or stretch.joined.join in (Join.HOLE, Join.SEAM) or stretch.starts_anew:
             fold, piece = _before(archive, security, piece)
         if isinstance(fold, OrderFold) and len(piece):
             yield _folded(security, piece, fold)
@@ -127,7 +136,7 @@ def _traded(
     """Yield (start of the window, trades); a hole among them with what follows it, or as an error."""
     for each in batches:
         if isinstance(each, Trades):
-            yield each.start_ns, each
+            yield from ((part.start_ns, part) for part in _by_window(each, archive.blocks.window_ns))
         elif gaps == "error":
             raise hole(security, Link(Join.HOLE, each.first_id, each.last_id or 0, each.row))
         elif gaps == "include":
@@ -148,8 +157,11 @@ def _after_book(
     archive: "Archive", security: str, low: int, high: int, gaps: Gaps, *, started: bool
 ) -> Iterator[tuple[int, Answer]]:
     """Yield (start of the window, what happened); nothing before there is a book to start from."""
+    window_ns = archive.blocks.window_ns
     for stretch in stretches(archive, security, BOOK_KINDS, low, high, gaps):
         piece, start_ns = stretch.piece, stretch.piece.block.start_ns
+        if len(piece):
+            start_ns = int(piece.effective_ns[0]) // window_ns * window_ns
         if stretch.gap is not None and gaps == "include":
             yield start_ns, stretch.gap
         if stretch.starts_anew:
@@ -158,7 +170,21 @@ def _after_book(
             started = True
         if started and len(piece):
             happened = _events if isinstance(piece.rows, OrderColumns) else _changes
-            yield start_ns, happened(security, piece)
+            for part in _by_window(happened(security, piece), window_ns):
+                yield part.start_ns, part
+
+
+def _by_window(answer: Happened, window_ns: int) -> Iterator[Happened]:
+    """Yield the rows of *answer* window by window: a merged block holds those of many."""
+    windows = answer.rows.effective_ns // window_ns
+    begins = [0, *(np.flatnonzero(np.diff(windows)) + 1).tolist(), len(windows)]
+    for begin, end in pairwise(begins):
+        rows: Any = cut_rows(answer.rows, begin, end)
+        start_ns = int(windows[begin]) * window_ns
+        if isinstance(answer, Changes):
+            yield replace(answer, start_ns=start_ns, rows=rows, visible_ns=answer.visible_ns[begin:end])
+        else:
+            yield replace(answer, start_ns=start_ns, rows=rows)
 
 
 def _image(archive: "Archive", security: str, piece: Piece) -> tuple[Book, Piece]:
@@ -172,7 +198,7 @@ def _image(archive: "Archive", security: str, piece: Piece) -> tuple[Book, Piece
 def _fold(archive: "Archive", security: str, piece: Piece) -> Fold:
     if piece.chain.image_id is None:
         raise Damaged(piece.block.id, "its chain names no image")
-    return fold_of(archive.blocks.image(security, piece.chain.image_id, piece.block.start_ns), verify=False)
+    return fold_of(archive.blocks.image(security, piece.chain.image_id, piece.block.end_ns - 1), verify=False)
 
 
 def _before(archive: "Archive", security: str, piece: Piece) -> tuple[Fold, Piece]:
@@ -209,7 +235,7 @@ def _last_hole(
     archive: "Archive", security: str, kinds: Sequence[str], last: Piece, bounds: tuple[int, int], gaps: Gaps
 ) -> Iterator[Stretch]:
     """Yield the hole, without rows, that begins in the range and ends after it."""
-    later: list[Block] = archive.blocks.after(security, kinds, last.block.start_ns + 1)
+    later: list[Block] = archive.blocks.after(security, kinds, last.block.end_ns)
     if not later:
         return
     piece = archive.pieces(security, later[:1])[0]

@@ -192,9 +192,10 @@ class _Rebuild:
         self.whole_lines: frozenset[str] = frozenset()
         """Lines whose journal reaches back to its first record, none being lost on the way."""
         self.lost_lines: set[str] = set()
-        self._writer = Writer(database, settings.recorder_id(), settings.window_seconds)
+        grid_s = settings.compact_seconds
+        self._writer = Writer(database, settings.recorder_id(), settings.window_seconds, grid_seconds=grid_s)
         self._writer.prepare()
-        self._mender = Mender(database, recipe.window_ns)
+        self._mender = Mender(database, settings.window_seconds)
         self._maintainer = Maintainer(VENUES, recipe, range(BUCKETS))
         # without a line to wait for everything counts as synced: it is read from the disk
         self._conditioner = Conditioner(window_ns=recipe.window_ns, reply_to="", token=RUN, lines=frozenset())

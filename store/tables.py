@@ -19,6 +19,7 @@ finest of the range's blocks, so that one schema holds; the schema's metadata ha
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from itertools import chain
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -253,8 +254,9 @@ def _finest(source: Source, security: str, kinds: Sequence[str], low: int, high:
     """Return the finest scales of the blocks of a range, by their headers."""
     price = size = funds = 0
     blocks = source.blocks
-    for found in (blocks.before(security, kinds, low + 1), blocks.between(security, kinds, low, high)):
-        for block in found:
+    before = blocks.before(security, kinds, low + 1)
+    for together in chain([before], blocks.between(security, kinds, low, high)):
+        for block in together:
             price, size = max(price, block.price_scale), max(size, block.size_scale)
             funds = max(funds, block.funds_scale)
     return Scales(price, size, funds)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, header, order
-from store.documents import date_ns
+from store.documents import NS_PER_S, date_ns
+from store.headers import clusters
 from store.ledger import LedgerCheck
 from store.pieces import Piece, check_block, pieces_of
 from store.proof import FeedProof
@@ -42,7 +43,8 @@ def verify(
     tally = Tally(security)
     low_ns -= low_ns % blocks.window_ns
     for kinds, feeds in _FEEDS:
-        _Walk(blocks, tally, kinds, feeds).run(low_ns, high_ns, told)
+        kept_ns, _ = blocks.kept(security, "book" if kinds == BOOK_KINDS else "trades")
+        _Walk(blocks, tally, kinds, feeds).run(max(low_ns, min(kept_ns, high_ns)), high_ns, told)
     return tally
 
 
@@ -55,7 +57,8 @@ class _Walk:
         self._kinds = kinds
         self._feeds = feeds
         self._ledger = LedgerCheck(tally.wrong)
-        self._proof = FeedProof(tally, self._ledger, self._image)
+        grid_ns = blocks.lengths[0] * NS_PER_S
+        self._proof = FeedProof(tally, self._ledger, self._image, grid_ns)
 
     def run(self, low_ns: int, high_ns: int, told: Told | None) -> None:
         try:
@@ -77,20 +80,24 @@ class _Walk:
 
         That is before *low_ns* where the book of the first window after it comes from an earlier image.
         """
-        window = self._blocks.after(self._tally.security, self._kinds, low_ns)
+        window = self._blocks.reaching(self._tally.security, self._kinds, low_ns)
         if not window:
             return low_ns, high_ns
         first, chain = window[0], window[0].chains[0]
+        low_ns = min(low_ns, first.start_ns)
         if first.kind not in BOOK_KINDS or chain.image_id is None or chain.image_id >= chain.first_id:
             return low_ns, first.start_ns
         try:
-            image = self._image(chain.image_id, first.start_ns)
+            image = self._image(chain.image_id, first.end_ns - 1)
         except Damaged as error:
             self._tally.wrong(first.start_ns, error.identity, str(error))
             self._proof.start_without_book()
             return low_ns, first.start_ns
-        self._proof.start_after(chain.image_id, first.start_ns)
-        return date_ns(image["start"]), date_ns(image["start"])
+        self._proof.start_after(chain.image_id, first.end_ns - 1)
+        # a merged block around the image begins earlier
+        leading = self._blocks.reaching(self._tally.security, self._kinds, date_ns(image["start"]))
+        start_ns = min([date_ns(image["start"]), *(block.start_ns for block in leading)])
+        return start_ns, start_ns
 
     def _image(self, update_id: int, until_ns: int) -> dict[str, Any]:
         return self._blocks.image(self._tally.security, update_id, until_ns)
@@ -118,18 +125,25 @@ class _Walk:
             except Damaged as error:
                 self._proof.damaged(kind, stored, _start_of(stored), error)
         readable.sort(key=lambda triple: order(triple[0]))
+        documents = {block.id: (kind, stored) for block, kind, stored in readable}
+        for together in clusters(block for block, _, _ in readable):
+            self._cluster([(block, *documents[block.id]) for block in together])
+
+    def _cluster(self, together: list[tuple[Block, str, dict[str, Any]]]) -> None:
+        """Prove blocks that lie over one another, or the parts of one window."""
         sound: list[list[Piece]] = []
-        for block, kind, stored in readable:
+        apart = self._kinds == BOOK_KINDS and not any(block.merged for block, _, _ in together)
+        for block, kind, stored in together:
             try:
                 pieces = pieces_of(kind, stored)
-                check_block(block, stored, pieces, self._blocks.window_ns)
+                check_block(block, stored, pieces, self._blocks.lengths)
             except Damaged as error:
                 self._prove(sound)
                 sound = []
                 self._proof.damaged(kind, stored, block.start_ns, error)
             else:
                 sound.append(pieces)
-                if kind in BOOK_KINDS:
+                if apart:
                     self._prove(sound)
                     sound = []
         self._prove(sound)

@@ -9,12 +9,11 @@ HOLE        anything else: the ledger's row says why, if there is one      start
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from store.blocks import BOOK_KINDS, TRADE_KINDS, Block, Blocks, Chain
-from store.documents import date_ns
 from store.pieces import Piece, pieces_of
 from store.unreadable import InHole
 
@@ -57,7 +56,7 @@ def link(blocks: Blocks, security: str, before: End | None, after: End) -> Link:
     feeds = ("book", "orders") if after.block.kind in BOOK_KINDS else (after.block.kind,)
     rows = [
         row
-        for row in blocks.gap_rows(security, before.block.start_ns, after.block.start_ns)
+        for row in blocks.gap_rows(security, before.block.start_ns, after.block.end_ns - 1)
         if row["feed"] in feeds and first_id <= row["first_id"] <= max(first_id, last_id)
     ]
     for row in rows:
@@ -85,20 +84,39 @@ def walk(
     Raises:
         Damaged: a block contradicts itself.
     """
-    documents = blocks.stored(security, kinds, low_ns, high_ns, receipts=receipts)
-    for _, window in groupby(documents, key=lambda pair: date_ns(pair[1]["start"])):
-        for piece in in_order([pieces_of(*each, receipts=receipts) for each in window]):
+    for together in blocks.stored(security, kinds, low_ns, high_ns, receipts=receipts):
+        for piece in in_order([pieces_of(*each, receipts=receipts) for _, each in together]):
             end = End(piece.block, piece.chain)
             yield link(blocks, security, before, end), piece
             before = end
 
 
 def in_order(blocks: Iterable[list[Piece]]) -> list[Piece]:
-    """Return the pieces of *blocks* as they follow one another: what filled a hole goes into it."""
+    """Return the pieces of a cluster's *blocks* as they follow one another: what filled a hole goes into it.
+
+    Where a merged block lies over others, each id is taken once.
+    """
     found = [piece for pieces in blocks for piece in pieces]
+    if any(piece.block.merged for piece in found):
+        return list(_each_once(found))
     if all(piece.block.kind in TRADE_KINDS for piece in found):
         found.sort(key=lambda piece: (piece.block.start_ns, piece.chain.first_id))
     return found
+
+
+def _each_once(pieces: list[Piece]) -> Iterator[Piece]:
+    """Yield *pieces*, and of each what none before it had."""
+    pieces.sort(key=lambda piece: (int(piece.effective_ns[0]), piece.chain.first_id, -piece.chain.last_id))
+    newest: dict[bool, int] = {}
+    for piece in pieces:
+        last_id = newest.get(piece.block.has_ids, -1)
+        rest = piece.after_id(last_id)
+        if not len(rest):
+            continue
+        if len(rest) < len(piece):
+            rest = replace(rest, chain=piece.chain._replace(first_id=last_id + 1))
+        yield rest
+        newest[piece.block.has_ids] = piece.chain.last_id
 
 
 def end_after(piece: Piece) -> End:

@@ -10,6 +10,7 @@ stored when the database is made; before its first document of a security it cla
 recorder.
 """
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,10 +21,10 @@ from pymongo import ReplaceOne, WriteConcern
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from store.documents import COLLECTIONS, date_of
-from store.outcome import Outcome, Tell, Verdict, of_bulk, of_failure, one_line, second, unencodable
+from store.documents import COLLECTIONS, READING, date_ns, date_of
+from store.outcome import HAD, Outcome, Tell, Verdict, of_bulk, of_failure, one_line, second, unencodable
 from store.waiting import Entry
-from wire.messages import Desired
+from wire.messages import Desired, Document
 
 WRITE_TIMEOUT_MS = 10_000
 """A majority that takes longer is away: the documents are held and tried again."""
@@ -35,6 +36,19 @@ FORMAT_ID = "format"
 VERSION = 1
 """Of the documents (condition/FORMAT.md)."""
 
+FLOORS_S = 10.0
+"""How old the writer's knowledge of what is kept may be."""
+
+_FEED_OF = {
+    "changes": "book",
+    "orders": "book",
+    "images": "book",
+    "book": "book",
+    "trades": "trades",
+    "audits": "audits",
+}
+"""Collection, or feed of a row of the ledger -> what is kept together (store.retention)."""
+
 INDEX = [("security", 1), ("start", 1)]
 
 
@@ -42,8 +56,8 @@ class WrongWindow(ValueError):
     """The database was made with another WINDOW_SECONDS, or by another version."""
 
 
-def check_format(database: Database[Any], window_seconds: int) -> None:
-    """Store the window's length in a new database, and compare it in an old one.
+def check_format(database: Database[Any], window_seconds: int, grid_seconds: int = 0) -> None:
+    """Store the window's length, and that of merged spans, in a new database; compare it in an old one.
 
     Raises:
         WrongWindow: they differ; the text says what to do.
@@ -51,6 +65,8 @@ def check_format(database: Database[Any], window_seconds: int) -> None:
     """
     formats = database.get_collection(FORMAT_COLLECTION, write_concern=SAFE)
     made = {"window_seconds": window_seconds, "version": VERSION}
+    if grid_seconds:
+        made["compact_seconds"] = grid_seconds
     with suppress(DuplicateKeyError):  # another writer made it at the same instant
         formats.update_one({"_id": FORMAT_ID}, {"$setOnInsert": made}, upsert=True)
     stored = formats.find_one({"_id": FORMAT_ID}) or made
@@ -73,14 +89,26 @@ class Writer:
     """
 
     def __init__(
-        self, database: Database[Any], recorder: str, window_seconds: int, tell: Tell = one_line
+        self,
+        database: Database[Any],
+        recorder: str,
+        window_seconds: int,
+        tell: Tell = one_line,
+        *,
+        grid_seconds: int = 0,
     ) -> None:
         self._database = database
         self._recorder = recorder
         self._window_seconds = window_seconds
+        self._grid_seconds = grid_seconds
         self._tell = tell
         self._prepared = False
         self._claimed: set[str] = set()
+        self._floors: dict[str, dict[str, int]] = {}
+        """By security and feed: documents that start before it are not kept."""
+        self._asks_s = 0.0
+        names = (*COLLECTIONS, "securities")
+        self._targets = {name: database.get_collection(name, write_concern=SAFE) for name in names}
 
     def prepare(self) -> None:
         """Check the format and make the indexes, once.
@@ -91,7 +119,7 @@ class Writer:
         """
         if self._prepared:
             return
-        check_format(self._database, self._window_seconds)
+        check_format(self._database, self._window_seconds, self._grid_seconds)
         for name in COLLECTIONS:
             self._database[name].create_index(INDEX)
         self._prepared = True
@@ -101,13 +129,17 @@ class Writer:
 
         Raises nothing of the driver's: what failed is in the outcomes.
         """
+        try:
+            self._learn_floors()
+        except PyMongoError as error:
+            self._forget()
+            return of_failure(error, len(entries), self._tell)
         outcomes: dict[int, Outcome] = self._foreign(entries)
-        for collection in COLLECTIONS:
-            places = [
-                place
-                for place, entry in enumerate(entries)
-                if entry.document.collection == collection and place not in outcomes
-            ]
+        by_collection: dict[str, list[int]] = {name: [] for name in COLLECTIONS}
+        for place, entry in enumerate(entries):
+            if place not in outcomes:
+                by_collection[entry.document.collection].append(place)
+        for collection, places in by_collection.items():
             found = self._put_twice(collection, [entries[place] for place in places])
             outcomes.update(zip(places, found, strict=True))
         return [outcomes[place] for place in range(len(entries))]
@@ -147,7 +179,32 @@ class Writer:
             outcome = verdicts[security]
             if outcome is not None:
                 outcomes[place] = outcome
+            elif self._forgotten(entry.document):
+                outcomes[place] = HAD
         return outcomes
+
+    def _forgotten(self, document: Document) -> bool:
+        """Whether *document* is of a time that is not kept (store.retention)."""
+        # (a row of the ledger names its feed in its id)
+        kind = document.id.split("|")[1] if document.collection == "gaps" else document.collection
+        return document.start_ns < self._floors.get(document.security, {}).get(_FEED_OF[kind], 0)
+
+    def _learn_floors(self) -> None:
+        """Ask, now and then, below which times nothing is kept.
+
+        Raises:
+            PyMongoError: the database could not be asked.
+        """
+        if time.monotonic() < self._asks_s:
+            return
+        found = (
+            self._securities().with_options(READING).find({"kept_from": {"$exists": True}}, {"kept_from": 1})
+        )
+        self._floors = {
+            row["_id"]: {feed: date_ns(kept["floor"]) for feed, kept in row["kept_from"].items()}
+            for row in found
+        }
+        self._asks_s = time.monotonic() + FLOORS_S
 
     def _claim_outcome(self, security: str) -> Outcome | None:
         try:
@@ -184,9 +241,8 @@ class Writer:
     def _bulk(self, collection: str, entries: Sequence[Entry]) -> list[Outcome]:
         if not entries:
             return []
-        target = self._database.get_collection(collection, write_concern=SAFE)
         try:
-            target.bulk_write([_replace(entry) for entry in entries], ordered=False)
+            self._targets[collection].bulk_write([_replace(entry) for entry in entries], ordered=False)
         except BulkWriteError as error:
             return of_bulk(error, len(entries), self._tell)
         except (PyMongoError, BSONError, OverflowError) as error:
@@ -202,7 +258,7 @@ class Writer:
         self._claimed.clear()
 
     def _securities(self) -> Any:
-        return self._database.get_collection("securities", write_concern=SAFE)
+        return self._targets["securities"]
 
 
 def _replace(entry: Entry) -> ReplaceOne[RawBSONDocument]:

@@ -14,8 +14,9 @@ from datetime import datetime
 
 import msgspec
 
-from journal.group import Group, Kind, Row, pack_group, unpack_group
+from journal.group import Group, Kind, pack_group, unpack_group
 from journal.payload import Command, Connection, Epoch, Rest, pack
+from journal.rows import Row
 from tests import captures
 from venue import VENUES
 from venue.api import UnknownFrame

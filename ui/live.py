@@ -29,10 +29,12 @@ def add(
     securities: Securities,
     as_json: Json = False,
     wait: Annotated[bool, typer.Option("--wait", help="Return when all are live.")] = False,
+    every: Annotated[str, typer.Option(help="Of new ones: update, or an interval as 1000ms.")] = "",
+    images: Annotated[str, typer.Option(help="Of new ones: time between whole-book images, as 600s.")] = "",
 ) -> None:
     """Start to record securities; they stay recorded over restarts."""
-    names = _named(securities)
-    rows = ask("add", {"securities": names})
+    policy = {name: value for name, value in (("every", every), ("images", images)) if value}
+    rows = ask("add", {"securities": _named(securities), **policy})
     if wait:
         rows = _wait_for_live(rows)
     columns = ["security", "state", "error"]

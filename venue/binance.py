@@ -44,7 +44,9 @@ from venue.binance_rest import (
     trades,
     trades_request,
 )
+from venue.binance_routes import compiled as compiled_routes
 from venue.checks import GARBAGE, check_number, check_prices, one_line, route_of
+from venue.routes import Routes, run_of
 from venue.times import NS_PER_MS
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "instruments_request",
     "refusal",
     "route",
+    "routes",
     "snapshot",
     "snapshot_request",
     "subscribe",
@@ -200,6 +203,28 @@ def route(frame: bytes, feed: str) -> Route:
         except UnicodeDecodeError as error:
             raise UnknownFrame(f"not a frame of {NAME}: {error}") from error
     return route_of(decode(frame, feed))
+
+
+def routes(frames: Sequence[bytes], feed: str) -> Routes | None:
+    """Say where *frames* go, where all are depth updates and trades."""
+    return compiled_routes(frames) or plain_routes(frames, feed)
+
+
+def plain_routes(frames: Sequence[bytes], feed: str) -> Routes | None:
+    """Say where *frames* go, by ``route``."""
+    symbols: list[str] = []
+    ids: dict[str, list[tuple[int, int]]] = {}
+    for frame in frames:
+        try:
+            each = route(frame, feed)
+        except UnknownFrame:
+            return None
+        if each.kind == "book" and each.first_id is not None and each.last_id is not None:
+            ids.setdefault(each.symbol, []).append((each.first_id, each.last_id))
+        elif each.kind != "trade":
+            return None
+        symbols.append(each.symbol)
+    return Routes(symbols, [run_of(symbol, rows) for symbol, rows in ids.items()])
 
 
 def decode(frame: bytes, feed: str) -> Decoded:  # noqa: ARG001 - the same for all venues

@@ -51,6 +51,7 @@ from venue.coinbase_rest import (
     trades_request,
 )
 from venue.columns import Columns
+from venue.routes import Routes
 from venue.times import nanoseconds
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "instruments_request",
     "refusal",
     "route",
+    "routes",
     "snapshot",
     "snapshot_request",
     "subscribe",
@@ -245,6 +247,11 @@ def decode(frame: bytes, feed: str) -> Decoded:
 def columns(frames: Sequence[bytes], feed: str) -> Columns | None:
     """Return what *frames* of ``full`` say; None of ``level2_batch``, whose decimals differ."""
     return coinbase_columns.columns(frames) if feed == "full" else None
+
+
+def routes(frames: Sequence[bytes], feed: str) -> Routes | None:  # noqa: ARG001
+    """Return None: the sequence numbers of its frames are for each to tell."""
+    return None
 
 
 def _unrecorded(seen: AnyMessage, frame: bytes, feed: str) -> Decoded:

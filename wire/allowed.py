@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from wire.names import BUCKETS, MOST_LINES, VENUES, BadSecurity, parse_security, venue_of
 
 _HOUR_S = 3600
+_DAY_S = 86400
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _LEVELS = ("Debug", "Info", "Warning", "Error", "Critical")
@@ -107,6 +108,12 @@ def _divides_hour(seconds: int) -> int:
     return seconds
 
 
+def _divides_day(seconds: int) -> int:
+    if seconds and _DAY_S % seconds:
+        raise ValueError("0 or a whole number of seconds that divides 86400")
+    return seconds
+
+
 def _database(name: str) -> str:
     if not name or len(name.encode()) > _DATABASE_BYTES or any(c in '/\\. "$*<>:|?\0' for c in name):
         raise ValueError('1 to 63 bytes without / \\ . " $ * < > : | ? and spaces')
@@ -157,6 +164,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Workers = Annotated[int, Field(ge=1, le=BUCKETS)]
 Lines = Annotated[str, BeforeValidator(_lines)]
 Frequency = Annotated[Literal[100, 1000], BeforeValidator(_number)]
+Day = Annotated[int, Field(ge=0, le=_DAY_S), AfterValidator(_divides_day)]
 Window = Annotated[int, Field(ge=1, le=_HOUR_S), AfterValidator(_divides_hour)]
 Folder = Annotated[Path, AfterValidator(_full_path)]
 Database = Annotated[str, AfterValidator(_database)]

@@ -21,6 +21,7 @@ from wire.allowed import (
     Base64,
     Certificates,
     Database,
+    Day,
     Endpoint,
     Folder,
     Frequency,
@@ -142,6 +143,16 @@ class Settings(BaseModel):
     window_seconds: Window = Field(
         10, description="Length of a stored window; divides 3600 and is fixed with the database."
     )
+    compact_seconds: Day = Field(
+        3600,
+        description="Span of time whose blocks are merged into few (obl compact); a multiple of "
+        "WINDOW_SECONDS that divides 86400, fixed with the database; 0: never.",
+    )
+    compact_after: int = Field(
+        7200,
+        ge=0,
+        description="Seconds behind the newest stored data of a security after which a span is merged.",
+    )
     base_image_seconds: int = Field(
         600, ge=1, description="Seconds between whole-book images (default 3600 where orders are recorded)."
     )
@@ -177,6 +188,8 @@ class Settings(BaseModel):
     def _agree(self) -> "Settings":
         if self.change_interval_ms and self.window_seconds * 1000 % self.change_interval_ms:
             raise _disagree("CHANGE_INTERVAL_MS", self.change_interval_ms, "0 or a divisor of WINDOW_SECONDS")
+        if self.compact_seconds % self.window_seconds:
+            raise _disagree("COMPACT_SECONDS", self.compact_seconds, "0 or a multiple of WINDOW_SECONDS")
         keys = (self.coinbase_api_key, self.coinbase_api_secret, self.coinbase_api_passphrase)
         if any(keys) and not all(keys):
             names = "COINBASE_API_KEY, COINBASE_API_SECRET and COINBASE_API_PASSPHRASE"

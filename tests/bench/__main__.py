@@ -2,16 +2,18 @@
 
     --securities N  the capture under N names at once (otherwise two tables: as it is, and 8)
     --json FILE     write the same for machines
+    --only TABLE    one of the tables: stages, ingester, rates (two real loggers, five minutes), peer
     --quick         less of everything: a look, not a measurement
     --profile STAGE print the functions in which a stage spends its time
 
-Ends with 1 where the whole costs more than the bar.  Identical runs differ by up to 1.7 times on a
+Ends with 1 where a figure does not reach its bar.  Identical runs differ by up to 1.7 times on a
 shared machine: the least of the repeats is shown, for disturbance only ever adds.
 """
 
 import argparse
 import pstats
 import sys
+from collections.abc import Callable
 from cProfile import Profile
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.recorder import GROUP_BYTES
-from tests.bench import ingesting, level3, stages
+from tests.bench import figures, ingesting, level3, peer, rates, small, stages
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 15.0
@@ -29,6 +31,8 @@ BAR = 15.0
 
 ROUNDS = 4
 """Each runs a stage twice."""
+
+TABLES = ("stages", "ingester", "peer", "level3", "rates")
 
 SECURITIES = (1, 8)
 """The capture as it is, and a line where each group has a part for each of several securities."""
@@ -87,7 +91,7 @@ class Results(msgspec.Struct):
 
     caption: str
     tables: list[Result]
-    level3: level3.Level3
+    figures: list[dict[str, object]]
     passed: bool
 
 
@@ -214,6 +218,33 @@ def profile(feed: Market, stage: str) -> None:
     pstats.Stats(watched.profiler).sort_stats("tottime").print_stats(35)
 
 
+def other_tables(only: str | None, console: Console, *, quick: bool) -> list[figures.Figure]:
+    """Measure and print the tables of figures, or the *only* one."""
+    found: list[figures.Figure] = []
+
+    def add(name: str, title: str, made: Callable[[], list[figures.Figure]]) -> None:
+        if only in (None, name):
+            new = made()
+            found.extend(new)
+            if new:
+                figures.show(title, new, console)
+
+    def ingester() -> list[figures.Figure]:
+        return small.measure(1 if quick else ROUNDS, 10_000 if quick else small.FRAMES)
+
+    def beside_peer() -> list[figures.Figure]:
+        feed = market(1, 31 if quick else SECONDS)
+        costs = run_once(feed)
+        return peer.measure(feed, costs.level_changes, costs.stages, console.print)
+
+    add("ingester", "One ingester at saturation, 200 securities", ingester)
+    add("peer", "A peer on the same frames", beside_peer)
+    add("level3", "L3: every order event of a book of full size", lambda: level3.measure(quick=quick))
+    if not quick:
+        add("rates", f"The whole logger at {rates.RATE:,} small frames/s", rates.measure)
+    return found
+
+
 def main() -> int:
     """Run the bench and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
@@ -221,6 +252,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--securities", type=int)
     parser.add_argument("--profile", choices=("ingest", "book", "condition", "store"))
+    parser.add_argument("--only", choices=TABLES)
     given = parser.parse_args()
     numbers = (given.securities,) if given.securities else SECURITIES
     seconds = 31 if given.quick else SECONDS
@@ -228,13 +260,14 @@ def main() -> int:
         profile(market(numbers[0], seconds), given.profile)
         return 0
     console, tables = Console(), []
-    for securities in numbers:
+    for securities in numbers if given.only in (None, "stages") else ():
         tables.append(measure(market(securities, seconds), 1 if given.quick else ROUNDS))
         show(tables[-1], console)
-    console.print(CAPTION, style="dim")
-    orders = level3.measured(console, is_quick=given.quick)
-    passed = all(table.passed for table in tables) and orders.passed
-    results = Results(CAPTION, tables, orders, passed)
+    if tables:
+        console.print(CAPTION, style="dim")
+    others = other_tables(given.only, console, quick=given.quick)
+    passed = all(table.passed for table in tables) and all(each.passed for each in others)
+    results = Results(CAPTION, tables, [each.for_machines() for each in others], passed)
     if given.json:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
     return 0 if results.passed else 1

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from random import Random
 
@@ -55,10 +55,32 @@ def _session(market: Market) -> Session:
     return session
 
 
-def ingest(market: Market, runs: Runs) -> float:
+_SUBSCRIBER = """
+import sys, zmq
+socket = zmq.Context().socket(zmq.SUB)
+socket.connect(sys.argv[1])
+socket.subscribe(b"")
+while True:
+    socket.recv()
+"""
+
+
+@contextmanager
+def _subscriber(publisher: zmq.Socket[bytes], endpoint: str) -> Iterator[None]:
+    """Have another process subscribe to all that *publisher* sends."""
+    with subprocess.Popen([sys.executable, "-c", _SUBSCRIBER, endpoint]) as process:
+        try:
+            publisher.recv()
+            yield
+        finally:
+            process.kill()
+
+
+def ingest(market: Market, runs: Runs, *, heard: bool = False) -> float:
     """Return the CPU seconds from a socket to the journal and its live copy.
 
-    Another process, whose CPU does not count, writes the frames to the socket.
+    Another process, whose CPU does not count, writes the frames to the socket; where it is *heard* one more
+    receives the live copy, else that is let go at once.
     """
     stream = _as_websocket(market)
 
@@ -67,12 +89,14 @@ def ingest(market: Market, runs: Runs) -> float:
         with tempfile.TemporaryDirectory(prefix="obl-bench-") as folder:
             writer = Writer(Path(folder) / "journal", LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
             loop, session = Loop(), _session(market)
-            publisher = loop.socket(zmq.PUB, bind=f"ipc://{folder}/frames", linger_ms=0)
+            endpoint = f"ipc://{folder}/frames"
+            publisher = loop.socket(zmq.XPUB if heard else zmq.PUB, bind=endpoint, linger_ms=0)
             recorder = Recorder(loop, writer, publisher, linger_ms=5, sync_ms=SYNC_MS, on_refused=sys.exit)
             intake = Intake(VENUES["binance"], FEED, recorder, session)
             (Path(folder) / "stream").write_bytes(stream)
             ours, theirs = socket.socketpair()
-            with ours, subprocess.Popen(["cat", f"{folder}/stream"], stdout=theirs):
+            listening = _subscriber(publisher, endpoint) if heard else nullcontext()
+            with listening, ours, subprocess.Popen(["cat", f"{folder}/stream"], stdout=theirs):
                 theirs.close()
                 yield lambda: _read_all(Connection(ours), intake, session, recorder)
             publisher.close()

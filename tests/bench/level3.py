@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from book.maintainer import Maintainer
 from condition.conditioner import Conditioner
@@ -26,6 +25,7 @@ from ingest.recorder import GROUP_BYTES, GROUP_ROWS
 from journal.group import unpack_group
 from store.documents import to_bson
 from store.process import unpack_document
+from tests.bench.figures import Figure, show
 from tests.bench.stages import RECIPE, Runs, timed
 from tests.journaled import Journal, instrument_body
 from tests.simulator.coinbase_source import SyntheticCoinbase
@@ -58,23 +58,6 @@ _PRIVATE = b'{"type":"activate"'
 
 _LATE_NS = 3_000_000
 """From the exchange's time to the receipt of a step of the market."""
-
-
-class Level3(msgspec.Struct):
-    """What an L3 security costs."""
-
-    orders: int
-    levels: int
-    events: int
-    book_s: float
-    book_us_per_event: float
-    events_per_second: float
-    condition_us_per_event: float
-    bson_bytes_per_event: float
-    bytes_per_order: float
-    events_bar: int
-    bytes_bar: int
-    passed: bool
 
 
 class Stream(NamedTuple):
@@ -125,69 +108,22 @@ def stream(orders: int = ORDERS, events: int = EVENTS) -> Stream:
     return Stream(groups[:base], groups[base:heads], groups[heads:], *resting, told - HEAD)
 
 
-def measure(rounds: int = ROUNDS, events: int = EVENTS) -> Level3:
+def measure(*, quick: bool = False) -> list[Figure]:
     """Return what an L3 security of full size costs."""
-    told = stream(events=events)
-    runs = Runs(rounds)
+    told, runs = stream(events=EVENTS // 5 if quick else EVENTS), Runs(1 if quick else ROUNDS)
     book_s, batches = book(told, runs)
     condition_s, documents = _condition(_work(_fed([])[0], [*told.base, *told.head]), batches, runs)
     blocks = [each for each in map(unpack_document, documents) if each.collection == "orders"]
     newest = {each.id: each for each in blocks}.values()
-    stored = sum(len(to_bson(each)) for each in newest), sum(each.covered for each in newest)
-    memory = _memory(told)
-    rate = told.events / book_s
-    return Level3(
-        orders=told.orders,
-        levels=told.levels,
-        events=told.events,
-        book_s=book_s,
-        book_us_per_event=1e6 * book_s / told.events,
-        events_per_second=rate,
-        condition_us_per_event=1e6 * condition_s / told.events,
-        bson_bytes_per_event=stored[0] / max(1, stored[1]),
-        bytes_per_order=memory,
-        events_bar=EVENTS_BAR,
-        bytes_bar=BYTES_BAR,
-        passed=rate >= EVENTS_BAR and memory <= BYTES_BAR,
-    )
-
-
-def measured(console: Console, *, is_quick: bool) -> Level3:
-    """Measure, and print the table."""
-    found = measure(1, EVENTS // 5) if is_quick else measure()
-    show(found, console)
-    return found
-
-
-def show(found: Level3, console: Console) -> None:
-    """Print the table."""
-    table = Table(
-        title=f"L3: {found.orders:,} orders on {found.levels:,} levels, {found.events:,} order events"
-    )
-    table.add_column("figure")
-    for name in ("measured", "bar", ""):
-        table.add_column(name, justify="right")
-
-    def verdict(is_good: bool) -> str:
-        return "pass" if is_good else "FAIL"
-
-    rate, memory = found.events_per_second, found.bytes_per_order
-    table.add_row(
-        "order events/s of a book worker's CPU",
-        f"{rate:,.0f}",
-        f"{found.events_bar:,}",
-        verdict(rate >= found.events_bar),
-    )
-    table.add_row("us per order event, book", f"{found.book_us_per_event:.2f}", "", "")
-    table.add_row("us per order event, conditioner", f"{found.condition_us_per_event:.2f}", "", "")
-    table.add_row(
-        "bytes of memory per resting order",
-        f"{memory:.0f}",
-        f"{found.bytes_bar}",
-        verdict(memory <= found.bytes_bar),
-    )
-    table.add_row("bytes stored per order event", f"{found.bson_bytes_per_event:.2f}", "", "")
-    console.print(table)
+    stored = sum(len(to_bson(each)) for each in newest) / max(1, sum(each.covered for each in newest))
+    resting = f"{told.orders:,} orders rest on {told.levels:,} levels; {told.events:,} events."
+    return [
+        Figure("a book worker", told.events / book_s, "events/s", bar=EVENTS_BAR, least=True, note=resting),
+        Figure("book, of an event", 1e6 * book_s / told.events, "us"),
+        Figure("conditioner, of an event", 1e6 * condition_s / told.events, "us"),
+        Figure("stored, of an event", stored, "bytes"),
+        Figure("memory of a resting order", _memory(told), "bytes", bar=BYTES_BAR),
+    ]
 
 
 def _fed(groups: list[bytes]) -> tuple[Maintainer, list[bytes]]:
@@ -268,4 +204,4 @@ def _resident() -> int:
 
 
 if __name__ == "__main__":
-    measured(Console(), is_quick=False)
+    show("L3", measure(), Console())

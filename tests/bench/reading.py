@@ -152,7 +152,7 @@ def _levels(archive: Archive, security: str) -> int:
 def _fetched(archive: Archive, security: str) -> list[dict[str, object]]:
     if security not in _blocks:
         found = archive.blocks.stored(security, ("changes",), 0, 2**63 - 1, receipts=True)
-        _blocks[security] = [document for _, document in found]
+        _blocks[security] = [document for together in found for _, (_, document) in together]
     return _blocks[security]
 
 

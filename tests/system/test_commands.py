@@ -71,6 +71,7 @@ def test_list_and_status_say_what_is_recorded(logger: Logger) -> None:
         "book-0",
         "condition-0",
         "store-0",
+        "compact",
     }
     assert logger.answers("processes")[0].keys() == status["processes"][0].keys()
 

@@ -23,9 +23,10 @@ from book.checkpoint import Rounds, later, pack_round
 from book.maintainer import Output, Saved
 from condition.conditioner import Conditioner
 from journal.collected import gather
-from journal.group import Kind, Row
+from journal.group import Kind
 from journal.payload import Command, Connection, Payload, Rest, pack
 from journal.reader import Reader, Skipped
+from journal.rows import Row
 from journal.segment import SEGMENT_HEADER_BYTES, segments_in
 from journal.writer import Writer
 from store.documents import to_bson
@@ -257,8 +258,8 @@ def stored_ids(archive: Archive) -> tuple[set[int], set[int]]:
     """Return the ids of the updates and of the trades that the database has."""
     found: list[set[int]] = [set(), set()]
     for ids, kinds in zip(found, (("changes",), ("trades",)), strict=True):
-        for _, stored in archive.blocks.stored(NAME, kinds, 0, 1 << 62, receipts=False):
-            for first, last, *_ in stored["chains"]:
+        for together in archive.blocks.stored(NAME, kinds, 0, 1 << 62, receipts=False):
+            for first, last, *_ in (chain for block, _ in together for chain in block.chains):
                 ids.update(range(first, last + 1))
     return found[0], found[1]
 

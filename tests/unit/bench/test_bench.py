@@ -8,7 +8,9 @@ from ingest.recorder import GROUP_BYTES
 from journal.group import Kind, unpack_group
 from tests import captures
 from tests.bench import ingesting, level3, stages
+from tests.bench.figures import Figure
 from tests.bench.market import FRAMES_PER_SECOND, market, saturated
+from tests.bench.small import small_market
 from venue import VENUES
 from venue.api import DepthUpdate
 from wire.messages import Document, unpack, unpack_all
@@ -88,3 +90,17 @@ def test_every_order_event_of_an_l3_book_of_full_size_is_worked_off() -> None:
     assert events == told.events >= 3_000
     assert told.orders > 1_000
     assert not any(isinstance(message, Hole) for message in said)
+
+
+def test_small_frames_are_taken_and_heard_by_a_subscriber() -> None:
+    feed = small_market("small", 2000)
+    assert len(feed.symbols) == 200
+    _, changes, depth_frames = stages.floor(feed, ONCE)
+    assert (changes, depth_frames) == (8000, 2000)
+    assert ingesting.ingest(feed, ONCE, heard=True) > 0
+
+
+def test_a_figure_reaches_its_bar_from_the_right_side() -> None:
+    most, least = Figure("a", 2.0, "us", bar=1.0), Figure("a", 2.0, "frames/s", bar=1.0, least=True)
+    assert (most.passed, least.passed, Figure("a", 2.0, "us").passed) == (False, True, True)
+    assert Figure("a", 3.0, "us", "floor", 2.0).for_machines()["ratio"] == 1.5

@@ -16,8 +16,10 @@ from book.plain_table import PlainTable
 from book.run import Run
 from book.scales import Scales
 from book.table import Rows, Table
+from journal.frames import Frames
 from venue.columns import DepthColumns
 
+NAME = "binance:BTCUSDT"
 prices = st.integers(1, 9)
 update = st.tuples(*(st.dictionaries(prices, st.integers(0, 3), max_size=6) for _ in range(2)))
 batches = st.lists(st.lists(update, min_size=1, max_size=6), max_size=6)
@@ -121,7 +123,7 @@ def test_levels_come_to_a_scale_as_without_the_loops(
     depth.rescale(Scales(*scales))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(depth_module, "COMPILED", False)
-        plain = depth.prepare_run(Run([], columns, ids, ids))
+        plain = depth.prepare_run(Run(Frames(NAME, "binance/a", ids, ids, ids, []), columns))
     in_order = plain is not None and all(
         a != b and (a > b) == (n % 2 == 0) for n, side in enumerate(said) for (a, _), (b, _) in pairwise(side)
     )

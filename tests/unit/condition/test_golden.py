@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from condition import codec
-from condition.columns import Encoding
+from condition.columns import Encoding, Layout
 from condition.reader import crc32c
+from tests.unit.condition import stranger
 
 FILE = Path(__file__).resolve().parents[2] / "golden" / "condition_v1.json"
 GOLDEN: dict[str, dict[str, Any]] = json.loads(FILE.read_text())
@@ -63,3 +64,12 @@ def test_the_golden_blocks_use_every_encoding() -> None:
                     at += 1
                 at += 1
     assert met == {int(encoding) for encoding in Encoding}
+
+
+def test_a_merged_block_of_version_1_reads_as_it_was_written() -> None:
+    golden = json.loads((FILE.parent / "condition_v1_merged.json").read_text())["trades"]
+    fields = dict(golden["fields"])
+    fields |= {name: bytes.fromhex(fields[name]) for name in ("body", "receipts")}
+    assert fields["receipts"][0] == Layout.RECEIPT_STEPS
+    assert plain(codec.decode_trades(fields)) == golden["columns"]
+    assert stranger.trades(fields) == golden["columns"]

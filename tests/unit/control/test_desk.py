@@ -11,7 +11,7 @@ from control.desk import MAX_WAITING, WAIT_S, Desk
 from control.effects import Answer, Ask, Effect, Keep, Now, Say, Signal, StopAll, StopSelf
 from control.health import Board, Workers
 from control.restarting import STEADY_S
-from wire.messages import Beat, Reply, Request
+from wire.messages import Beat, Policy, Reply, Request
 
 A, B = "binance:BTCUSDT", "coinbase:BTC-USD"
 NEW = "binance:ETHUSDT"
@@ -156,6 +156,14 @@ def test_a_policy_begins_two_windows_after_the_newest_heard_of() -> None:
     ask(made, "policy", security=A, every="1000ms")
     policy = registry.find(made.desired, A).policies[-1]
     assert (policy.every_ms, policy.from_ns) == (1000, 52 * WINDOW_NS)
+
+
+def test_a_security_is_added_with_a_policy_that_rules_its_first_window() -> None:
+    made = desk(A)
+    ask(made, "add", securities=[A, B], every="1000ms", images="60s")
+    assert registry.find(made.desired, B).policies == (Policy(1000, 60, 0),)
+    assert registry.find(made.desired, A).policies[-1].every_ms == 0
+    assert error(ask(made, "add", security=B, every=3333))[0] == "bad_argument"
 
 
 def test_an_interval_that_does_not_divide_the_window_is_refused() -> None:

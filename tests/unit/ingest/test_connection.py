@@ -17,7 +17,7 @@ import pytest
 import websocket
 
 from ingest.connection import Connection, Lost, dial
-from ingest.framing import Incoming
+from ingest.framing import Control, Message
 from venue import binance
 
 DEADLINE_S = 10
@@ -41,9 +41,9 @@ def test_what_has_come_is_returned_and_reading_never_waits(pair: tuple[Connectio
     connection, venue = pair
     assert connection.read() == ([], False)
     venue.sendall(frame(1, b"one") + frame(9, b"ping") + frame(1, b"two")[:3])
-    assert connection.read() == ([Incoming(1, b"one"), Incoming(9, b"ping")], False)
+    assert connection.read() == ([b"one", Control(9, b"ping")], False)
     venue.sendall(frame(1, b"two")[3:])
-    assert connection.read() == ([Incoming(1, b"two")], False)
+    assert connection.read() == ([b"two"], False)
 
 
 def test_a_goodbye_is_answered_and_its_reason_told_after_the_messages_before_it(
@@ -53,7 +53,7 @@ def test_a_goodbye_is_answered_and_its_reason_told_after_the_messages_before_it(
     venue.sendall(
         frame(1, b"last") + frame(8, (1008).to_bytes(2, "big") + b"Pong timeout") + frame(1, b"late")
     )
-    assert connection.read() == ([Incoming(1, b"last")], True)
+    assert connection.read() == ([b"last"], True)
     with pytest.raises(Lost, match="1008 Pong timeout"):
         connection.read()
     answer = venue.recv(100)
@@ -70,7 +70,7 @@ def test_an_abrupt_end_is_a_reason(pair: tuple[Connection, socket.socket]) -> No
 def test_a_broken_protocol_is_a_reason(pair: tuple[Connection, socket.socket]) -> None:
     connection, venue = pair
     venue.sendall(frame(1, b"good") + b"\x83\x00")
-    assert connection.read() == ([Incoming(1, b"good")], True)
+    assert connection.read() == ([b"good"], True)
     with pytest.raises(Lost, match="unknown opcode 3"):
         connection.read()
 
@@ -172,13 +172,13 @@ def test_over_tls_large_messages_come_whole_and_an_untrusted_certificate_is_said
     monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(certificate))
     connection, reason = dialed(f"wss://localhost:{serve(speak)}/stream")
     assert connection is not None, reason
-    found: list[Incoming] = []
+    found: list[Message] = []
     poll = select.poll()
     poll.register(connection.fileno(), 1)
     while len(found) < 2:
         messages, more = connection.read()
         found += messages
         assert more or len(found) == 2 or poll.poll(DEADLINE_S * 1000), "nothing came"
-    assert found == [Incoming(2, payload), Incoming(1, b"end")]
+    assert found == [payload, b"end"]
     done.set()
     connection.close()

@@ -7,10 +7,12 @@ from random import Random
 
 import pytest
 import zmq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ingest.actions import Ask, Dial, Say
 from ingest.asking import Answer
-from ingest.framing import Incoming, Opcode
+from ingest.framing import Control, Opcode
 from ingest.intake import Intake
 from ingest.link import Subscription
 from ingest.recorder import GROUP_BYTES, Recorder
@@ -53,7 +55,7 @@ class Line:
         self.intake = Intake(VENUES["binance"], "depth", self.recorder, self.session)
 
     def take(self, *payloads: bytes) -> None:
-        self.intake.take(self.number, [Incoming(Opcode.TEXT, payload) for payload in payloads], 7, 4)
+        self.intake.take(self.number, payloads, 7, 4)
 
     def said(self) -> list[str]:
         return [action.text for action in self.session.take() if isinstance(action, Say)]
@@ -110,8 +112,32 @@ def test_a_trade_between_updates_is_no_gap_and_a_missing_update_is_one(line: Lin
     assert [text for text in line.said() if "gap" in text]
 
 
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(1, 14), st.integers(0, 3)), max_size=12), st.lists(st.integers(0, 12)))
+def test_the_session_hears_of_a_read_what_it_hears_of_its_frames(
+    tmp_path_factory: pytest.TempPathFactory, ids: list[tuple[int, int]], cuts: list[int]
+) -> None:
+    frames = [depth(1, 2), *(depth(first, first + more) for first, more in ids)]
+    ends = sorted({*(min(cut, len(frames)) for cut in cuts), len(frames)})
+    heard = []
+    for pieces in (
+        [[frame] for frame in frames],
+        [frames[a:b] for a, b in zip([0, *ends], ends, strict=False)],
+    ):
+        line = Line(tmp_path_factory.mktemp("line") / "journal")
+        line.take(depth(1, 1))
+        line.session.tick(5, "1")
+        ask = next(each for each in line.session.take() if isinstance(each, Ask) and each.what == "depth")
+        line.session.answered(ask, Answer(200, b"{}", snapshot_id=1), 6)
+        for piece in pieces:
+            line.take(*piece)
+        heard.append((line.said(), line.session.health(), line.records()))
+        line.loop.close()
+    assert heard[0] == heard[1]
+
+
 def test_a_ping_is_answered_and_not_journalled(line: Line) -> None:
-    line.intake.take(line.number, [Incoming(Opcode.PING, b"beat"), Incoming(Opcode.TEXT, depth(1, 2))], 7, 4)
+    line.intake.take(line.number, [Control(Opcode.PING, b"beat"), depth(1, 2)], 7, 4)
     sent = []
     for now in range(10**9, 4 * 10**9, 10**8):
         line.session.heard(line.number, now)

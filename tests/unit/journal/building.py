@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from journal.group import Kind, Row, pack_group
+from journal.group import Kind, pack_group
+from journal.rows import Row
 from journal.writer import Writer
 from wire.names import position_at
 

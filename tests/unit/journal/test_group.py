@@ -13,13 +13,13 @@ from journal.group import (
     Corrupt,
     Kind,
     Record,
-    Row,
     TooLarge,
     pack_group,
     read_header,
     unpack_group,
 )
-from tests.unit.journal.building import CLOCK_NS, LINE, UNHURRIED, flipped, rows
+from journal.rows import COMPILED, Row, Rows, layout, plain_layout
+from tests.unit.journal.building import CLOCK_NS, LINE, SECURITIES, UNHURRIED, flipped, rows
 from wire.names import BUCKETS, EVERY_SECURITY, bucket_of, position_at
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal_group.hex"
@@ -69,25 +69,13 @@ def test_a_reader_of_some_buckets_gets_those_and_what_concerns_all(
     ]
 
 
+@pytest.mark.skipif(not COMPILED, reason="the loops are not compiled here: make install says why")
 @UNHURRIED
-@given(rows, st.data())
-def test_records_by_security_are_the_same_records(written: list[Row], data: st.DataObject) -> None:
-    group = unpack_group(pack_group(LINE, Kind.FRAME, FIRST, CLOCK_NS, written))
-    wanted = data.draw(st.sets(st.integers(0, BUCKETS - 1)))
-    wanted |= {bucket_of("binance:ETHUSDT")} if len(written) % 2 else set()
-    named = group.by_security(wanted)
-    assert sorted(record for records in named.values() for record in records) == group.records(wanted)
-    for name, records in named.items():
-        whole = list(records)
-        assert {record.security for record in whole} == {name}
-        assert records.next_position == whole[-1].position + 1
-        assert records.payloads() == [record.payload for record in whole]
-        assert records.received_ns() == [record.recv_ns for record in whole]
-        assert records.connections() == [record.connection for record in whole]
-        since = data.draw(st.integers(FIRST, FIRST + group.count + 1))
-        assert list(records.since(since)) == [record for record in whole if record.position >= since]
-        places = data.draw(st.lists(st.integers(0, len(whole) - 1)))
-        assert list(records.at(places)) == [whole[place] for place in places]
+@given(rows, st.lists(st.integers(0, 255), min_size=4, max_size=4))
+def test_the_compiled_layout_is_the_plain_one(written: list[Row], buckets: list[int]) -> None:
+    bucket_of = dict(zip(SECURITIES, buckets, strict=True)).__getitem__
+    columns = Rows.of([(ns, "".join(list(name)), number, data) for ns, name, number, data in written])
+    assert layout(columns, bucket_of) == plain_layout(columns, bucket_of)
 
 
 def test_the_bytes_of_a_group_are_pinned() -> None:

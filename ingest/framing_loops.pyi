@@ -1,0 +1,3 @@
+from ingest.framing import Control
+
+def texts(buffer: bytes, start: int, longest: int, out: list[bytes | Control]) -> int: ...

@@ -1,0 +1,133 @@
+"""The whole logger as real processes at a real rate: CPU for each frame, and how long to the live tap.
+
+The simulator sends 5,000 small frames a second of 200 securities; the logger runs under supervisord with its
+embedded database.  CPU is that of the pipeline's processes from proc(5), the database's beside it.  Then some
+securities are tapped: from ``recv_time`` to this process, which shares the machine.
+"""
+
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+import msgpack
+import zmq
+
+from tests.bench.figures import Figure
+from tests.bench.stages import cpu_of
+from tests.simulator.process import Simulator, running
+from tests.system.running import KEY, Logger, exchanges
+from wire.endpoints import Endpoints
+from wire.names import bucket_of
+from wire.settings import load_settings
+
+RATE = 5_000
+SYMBOLS = [f"S{number:03d}USDT" for number in range(200)]
+SECONDS = 15.0
+TAPPED = 8
+READY_SECONDS = 150.0
+"""200 snapshots of the venue's weight limit take a minute."""
+
+MOST_US = 50.0
+LINGERS = ((5, 8.0, 25.0), (0, 1.0, 5.0))
+"""PUBLISH_LINGER_MS, and the most that p50 and p99 are to be, in milliseconds."""
+
+
+def measure(seconds: float = SECONDS) -> list[Figure]:
+    """Return the figures at the default linger and at none."""
+    return [figure for linger in LINGERS for figure in _with_linger(*linger, seconds)]
+
+
+def _with_linger(linger_ms: int, most_p50: float, most_p99: float, seconds: float) -> list[Figure]:
+    load = ("--firehose", "small", "--firehose-rate", str(RATE), "--weight-limit", "1000000")
+    with (
+        tempfile.TemporaryDirectory(prefix="obl-bench-") as folder,
+        running(*load, "--require-key", KEY, "--with-parent") as simulator,
+    ):
+        securities = ",".join(f"binance:{symbol}" for symbol in SYMBOLS)
+        logger = Logger(
+            Path(folder),
+            SECURITIES=securities,
+            PUBLISH_LINGER_MS=str(linger_ms),
+            ORDERBOOK_UPDATEFREQUENCY="100",
+            WINDOW_SECONDS="10",
+            **exchanges(simulator),
+        )
+        logger.start()
+        try:
+            live = _until_live(logger)
+            spent, rate = _cpu(logger, simulator, seconds)
+            delays = _delays(logger, seconds)
+        finally:
+            logger.stop(60)
+    database_us = sum(us for process, us in spent.items() if "database" in process)
+    pipeline_us = sum(spent.values()) - database_us
+    each = ", ".join(f"{process} {us:.1f}" for process, us in spent.items())
+    came = f"{live} of {len(SYMBOLS)} books live, {rate:,.0f} frames/s came"
+    note = f"linger {linger_ms} ms: {came}; us a frame: {each}"
+    name = f"linger {linger_ms} ms"
+    return [
+        Figure(f"{name}: pipeline", pipeline_us, "us CPU a frame", bar=MOST_US, note=note),
+        Figure(f"{name}: database", database_us, "us CPU a frame"),
+        Figure(f"{name}: receive to tap, p50", _quantile(delays, 0.5), "ms", bar=most_p50),
+        Figure(f"{name}: receive to tap, p99", _quantile(delays, 0.99), "ms", bar=most_p99),
+    ]
+
+
+def _until_live(logger: Logger) -> int:
+    """Return how many books are live, after all are or ``READY_SECONDS``."""
+    deadline, live = time.monotonic() + READY_SECONDS, 0
+    while live < len(SYMBOLS) and time.monotonic() < deadline:
+        time.sleep(2)
+        done = logger.obl("list", "--json")
+        live = done.stdout.count('"live"') if done.returncode == 0 else 0
+    return live
+
+
+def _cpu(logger: Logger, simulator: Simulator, seconds: float) -> tuple[dict[str, float], float]:
+    """Return microseconds for each frame that came, by process, and the frames a second."""
+    pids = logger.pids()
+
+    def seen() -> tuple[dict[str, float], int, float]:
+        spent = {name: cpu_of(pid) for name, pid in pids.items()}
+        frames = int(simulator.truth_range("binance", SYMBOLS[0])["frames"])
+        return spent, frames, time.monotonic()
+
+    before, frames_before, started = seen()
+    time.sleep(seconds)
+    after, frames_after, ended = seen()
+    frames = frames_after - frames_before
+    if not frames:
+        raise RuntimeError(f"the simulator sent nothing in {seconds} s: {logger.logs()[-2000:]}")
+    return {name: 1e6 * (after[name] - before[name]) / frames for name in pids}, frames / (ended - started)
+
+
+def _delays(logger: Logger, seconds: float) -> list[float]:
+    """Return the milliseconds from receiving to here of each update of some securities."""
+    endpoints = Endpoints(load_settings(logger.environment))
+    context, found = zmq.Context(), []
+    tap = context.socket(zmq.SUB)
+    for symbol in SYMBOLS[:TAPPED]:
+        tap.connect(endpoints.tap(bucket_of(f"binance:{symbol}")))
+        tap.subscribe(f"binance:{symbol}|".encode())
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if not tap.poll(int(1000 * left) + 1):
+            continue
+        body = tap.recv_multipart()[1]
+        now_ns = time.time_ns()
+        said = msgpack.unpackb(body)
+        if said["type"] == "changes":
+            found.append((now_ns - _time_ns(said["recv_time"])) / 1e6)
+    context.destroy(linger=0)
+    return found
+
+
+def _time_ns(text: str) -> int:
+    whole, _, rest = text.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 10**9 + int(rest.ljust(9, "0") or 0)
+
+
+def _quantile(values: list[float], share: float) -> float:
+    """Return the value below which *share* of *values* lie; infinite where there are none."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("inf")

@@ -1,0 +1,70 @@
+"""The compiled looks at a column see what the plain ones see."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condition import blocks, columns, looks
+from condition.blocks import ChangeColumns
+from tests.unit.condition import drawn
+
+if looks.COMPILED:
+    from condition import columns_loops as loops
+
+pytestmark = pytest.mark.skipif(
+    not looks.COMPILED, reason="the loops are not compiled here: make install says why"
+)
+
+numbers = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-2, 2),
+    st.builds(lambda n, power: n * 10**power, st.integers(-9, 9), st.integers(0, 18)),
+    st.sampled_from([-(2**63), -(2**62), 2**62, 0]),
+)
+values = st.lists(numbers, min_size=1, max_size=40).map(lambda drawn: np.array(drawn, np.int64))
+alike = st.builds(lambda value, count: np.full(count, value, np.int64), numbers, st.integers(1, 30))
+
+
+@given(values | alike, st.integers(1, 50))
+def test_the_compiled_looks_see_what_the_plain_ones_see(seen: looks.Int64s, most: int) -> None:
+    assert loops.is_constant(seen) == looks.plain_is_constant(seen)
+    assert loops.common_step(seen) == looks.plain_common_step(seen)
+    assert loops.decimal_step(seen, most) == looks.plain_decimal_step(seen, most)
+    assert loops.ones(seen) == looks.plain_ones(seen)
+    assert loops.varints(seen) == columns.plain_varints(seen)
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=60))
+def test_flags_are_counted_alike(flags: list[int]) -> None:
+    seen = np.array(flags, np.int64)
+    assert loops.ones(seen) == looks.plain_ones(seen) == sum(flags)
+
+
+def shown(levels: blocks.Levels) -> list[object]:
+    return [each.tolist() if isinstance(each, np.ndarray) else each for each in levels]
+
+
+@given(drawn.changes())
+def test_levels_are_taken_apart_alike_or_left_to_the_plain_one(rows: ChangeColumns) -> None:
+    compiled = blocks.compiled_levels(rows)
+    assert compiled is None or shown(compiled) == shown(blocks.plain_levels(rows))
+
+
+@given(st.lists(st.tuples(*[st.lists(numbers, max_size=4, unique=True)] * 2), max_size=6), st.data())
+def test_sorted_levels_are_taken_apart_by_the_compiled_loop(
+    updates: list[tuple[list[int], list[int]]], data: st.DataObject
+) -> None:
+    prices = [
+        price
+        for bids, asks in updates
+        for side in (sorted(bids, reverse=True), sorted(asks))
+        for price in side
+    ]
+    sizes = data.draw(st.lists(st.integers(0, 2), min_size=len(prices), max_size=len(prices)))
+    counts = [np.array([len(update[side]) for update in updates], np.int64) for side in (0, 1)]
+    none = np.empty(0, np.int64)
+    rows = ChangeColumns(*[none] * 5, *counts, np.array(prices, np.int64), np.array(sizes, np.int64))
+    compiled = blocks.compiled_levels(rows)
+    assert compiled is not None
+    assert shown(compiled) == shown(blocks.plain_levels(rows))

@@ -1,0 +1,3 @@
+from collections.abc import Iterable
+
+def routes(frames: Iterable[bytes]) -> tuple[list[str], list[tuple[str, int, int, bool]]] | None: ...
