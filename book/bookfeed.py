@@ -117,7 +117,7 @@ class BookFeed:
     def take_run(self, run: Run) -> Stopped | None:
         """Do the same with updates that came as columns and follow one another."""
         clock, times_ns = self.recording.clock, run.columns.times_ns
-        if not self._held and isinstance(self.book, Depth) and clock.is_near(times_ns):
+        if not self._held and clock.is_near(times_ns):
             batch = self.book.prepare_run(run)
             if batch is not None:
                 stop = self._apply(batch, clock.follow(times_ns))

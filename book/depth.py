@@ -21,6 +21,7 @@ from book.sync import Update
 from book.table import Rows, Table
 from venue import numbers
 from venue.api import BookSnapshot, DepthUpdate, OrderSnapshot
+from venue.columns import DepthColumns
 from wire.runs import Changes, Image
 
 Column = NDArray[np.int64]
@@ -118,6 +119,8 @@ class Depth:
     def prepare_run(self, run: Run) -> Batch | None:
         """Return *run* at the book's scales; None where its updates have to be looked at one by one."""
         columns = run.columns
+        if not isinstance(columns, DepthColumns):
+            return None
         moments = columns.last_ids, columns.times_ns, run.frames.received_ns
         if COMPILED:
             rows = scaled_rows(columns, self.scales)

@@ -11,33 +11,38 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from book.compiled_orders import AnyOrderBook, new_order_book
 from book.depth import Span, emit_changes, emit_levels, packed
-from book.orders import Desync, Event, LevelChange, OrderBook, Row
+from book.events import Events, OrderColumns, Row
 from book.outlet import Outlet
+from book.run import Run
 from book.scales import MAX_SCALE, Finer, Refused, Scales, exact, until_exact
 from book.sync import Update
 from venue import numbers
 from venue.api import BookSnapshot, OrderEvent, OrderSnapshot
+from venue.columns import EventColumns
 from wire.runs import ABSENT, Image, Orders
 
 Column = NDArray[np.int64]
 
 _NO_ID = bytes(16)
+_FIELDS = ("prices", "sizes", "order_ids", "placed_ids", "certain_u1")
+"""Of the orders in an image and a checkpoint."""
 
 
 class Batch(NamedTuple):
     """Events in exact integers."""
 
-    updates: Sequence[Update]
     last_ids: Sequence[int]
     times_ns: Sequence[int]
-    decoded: Sequence[OrderEvent]
-    events: Sequence[Event]
-    prices: Column
-    sizes: Column
+    received_ns: Sequence[int]
+    events: Events
+    reasons_u1: bytes
     old_prices: Column
     old_sizes: Column
     funds: Column
+    trade_ids: Column
+    taker_ids: bytes
 
 
 class OrderFlow:
@@ -47,7 +52,7 @@ class OrderFlow:
     MODES = ("orders", "changes")
 
     def __init__(self) -> None:
-        self.book = OrderBook()
+        self.book: AnyOrderBook = new_order_book()
         self.funds_scale = 0
         self.refused_funds = 0
         """Funds that do not fit 64 bits: written as absent, they change no book."""
@@ -73,8 +78,6 @@ class OrderFlow:
 
     def enter(self, mode: str) -> None:
         """Write *mode* from now on."""
-        if mode != self._mode and mode == "changes":
-            self.book.fold.sum_up()
         self._mode = mode
 
     def replace(self, snapshot: BookSnapshot | OrderSnapshot, snapshot_id: int) -> None:
@@ -88,7 +91,7 @@ class OrderFlow:
         rows = [*snapshot.bids, *snapshot.asks]
         texts = [row[0] for row in rows], [row[1] for row in rows]
         (prices, sizes), scales = until_exact(self.scales, lambda at: exact(*texts, at))
-        book = OrderBook()
+        book = new_order_book()
         bids = len(snapshot.bids)
         numbered = enumerate(zip(prices.tolist(), sizes.tolist(), rows, strict=True))
         book.replace(
@@ -100,7 +103,7 @@ class OrderFlow:
         )
         book.may_cross = self.may_cross or snapshot.auction
         book.unknown = self.book.unknown
-        if book.fold.crossed() and not book.may_cross:
+        if book.crossed() and not book.may_cross:
             raise Refused("a snapshot whose bids and asks cross")
         self.book = book
 
@@ -116,19 +119,50 @@ class OrderFlow:
         sizes = [e.size for e in decoded] + [e.old_size for e in decoded]
         price_column, size_column = exact(_texts(prices), _texts(sizes), self.scales)
         price_column, size_column = _blanked(price_column, prices), _blanked(size_column, sizes)
-        rows = zip(decoded, price_column[:n].tolist(), size_column[:n].tolist(), strict=True)
-        events = [Event(e.id, e.kind, e.side, e.order_id, price, size) for e, price, size in rows]
-        return Batch(
-            updates,
-            [u.last_id for u in updates],
-            [u.time_ns for u in updates],
-            decoded,
-            events,
+        events = Events(
+            np.array([e.id for e in decoded], dtype=np.int64),
+            bytes(e.kind for e in decoded),
+            bytes(e.side for e in decoded),
+            b"".join(e.order_id or _NO_ID for e in decoded),
             price_column[:n],
             size_column[:n],
+        )
+        return Batch(
+            [u.last_id for u in updates],
+            [u.time_ns for u in updates],
+            [u.recv_ns for u in updates],
+            events,
+            bytes(e.reason for e in decoded),
             price_column[n:],
             size_column[n:],
             self._funds([e.funds for e in decoded]),
+            np.array([ABSENT if e.trade_id is None else e.trade_id for e in decoded], dtype=np.int64),
+            b"".join(e.taker_id or _NO_ID for e in decoded),
+        )
+
+    def prepare_run(self, run: Run) -> Batch | None:
+        """Return *run* at the book's scales; None where its events have to be looked at one by one."""
+        found = run.columns
+        if not isinstance(found, EventColumns):
+            return None
+        prices = _at_scale((found.prices, found.old_prices), found.price_decimals, self.scales.price)
+        sizes = _at_scale((found.sizes, found.old_sizes), found.size_decimals, self.scales.size)
+        funds = _at_scale((found.funds,), found.funds_decimals, self.funds_scale)
+        if prices is None or sizes is None or funds is None:
+            return None
+        ids = np.array(found.ids, dtype=np.int64)
+        events = Events(ids, found.kinds_u1, found.sides_u1, found.order_ids, prices[0], sizes[0])
+        return Batch(
+            found.ids,
+            found.times_ns,
+            run.frames.received_ns,
+            events,
+            found.reasons_u1,
+            prices[1],
+            sizes[1],
+            funds[0],
+            found.trade_ids,
+            found.taker_ids,
         )
 
     def apply(self, batch: Batch, begin: int, end: int, span: Span, outlet: Outlet) -> int:
@@ -136,69 +170,50 @@ class OrderFlow:
 
         It stops before an event that cannot be true of the book.
         """
-        changes: list[list[LevelChange]] = []
-        stop = end
-        for n in range(begin, end):
-            try:
-                changes.append(self.book.apply(batch.events[n]))
-            except Desync:
-                stop = n
-                break
+        stop, changes = self.book.apply_all(batch.events, begin, end, fold=self._mode == "changes")
         if stop > begin:
-            if self._mode == "orders":
-                self._send_events(batch, slice(begin, stop), span, outlet)
+            if changes is None:
+                self._send_events(batch, begin, stop, span, outlet)
             else:
-                self._send_changes(batch.updates[begin:stop], changes, span, outlet)
+                rows = slice(begin, stop)
+                moments = batch.last_ids[rows], batch.times_ns[rows], batch.received_ns[rows]
+                counts, columns = (changes.bids, changes.asks), (changes.prices, changes.sizes, changes.olds)
+                emit_changes(outlet, span, self.scales, moments, counts, columns)
         return stop
 
-    def _send_events(self, batch: Batch, rows: slice, span: Span, outlet: Outlet) -> None:
-        decoded, updates = batch.decoded[rows], batch.updates[rows]
+    def _send_events(self, batch: Batch, begin: int, end: int, span: Span, outlet: Outlet) -> None:
+        events, rows, ids = batch.events, slice(begin, end), slice(16 * begin, 16 * end)
         outlet.emit(
             Orders,
             start_ns=span.start_ns,
             price_scale=self.scales.price,
             size_scale=self.scales.size,
             funds_scale=self.funds_scale,
-            ids=packed([e.id for e in decoded]),
-            times_ns=packed([u.time_ns for u in updates]),
-            effective_ns=packed(span.effective_ns[: len(updates)]),
-            received_ns=packed([u.recv_ns for u in updates]),
-            kinds_u1=bytes(e.kind for e in decoded),
-            sides_u1=bytes(e.side for e in decoded),
-            reasons_u1=bytes(e.reason for e in decoded),
-            prices=batch.prices[rows].tobytes(),
-            sizes=batch.sizes[rows].tobytes(),
+            ids=events.ids[rows].tobytes(),
+            times_ns=packed(batch.times_ns[rows]),
+            effective_ns=packed(span.effective_ns[: end - begin]),
+            received_ns=packed(batch.received_ns[rows]),
+            kinds_u1=events.kinds_u1[rows],
+            sides_u1=events.sides_u1[rows],
+            reasons_u1=batch.reasons_u1[rows],
+            prices=events.prices[rows].tobytes(),
+            sizes=events.sizes[rows].tobytes(),
             old_prices=batch.old_prices[rows].tobytes(),
             old_sizes=batch.old_sizes[rows].tobytes(),
             funds=batch.funds[rows].tobytes(),
-            trade_ids=packed([ABSENT if e.trade_id is None else e.trade_id for e in decoded]),
-            order_ids=b"".join(e.order_id or _NO_ID for e in decoded),
-            taker_ids=b"".join(e.taker_id or _NO_ID for e in decoded),
+            trade_ids=batch.trade_ids[rows].tobytes(),
+            order_ids=events.order_ids[ids],
+            taker_ids=batch.taker_ids[ids],
         )
-
-    def _send_changes(
-        self, updates: Sequence[Update], changes: list[list[LevelChange]], span: Span, outlet: Outlet
-    ) -> None:
-        kept = [_netted(each) for each in changes]
-        rows = [change for each in kept for change in each]
-        table = np.array(rows, dtype=np.int64).reshape(-1, 4)
-        sides, prices, sizes, olds = (np.ascontiguousarray(table[:, k]) for k in range(4))
-        self.book.fold.note(sides, prices, sizes, olds)
-        asks = [sum(side for side, *_ in each) for each in kept]
-        bids = [len(each) - count for each, count in zip(kept, asks, strict=True)]
-        moments = (
-            [u.last_id for u in updates],
-            [u.time_ns for u in updates],
-            [u.recv_ns for u in updates],
-        )
-        emit_changes(outlet, span, self.scales, moments, (bids, asks), (prices, sizes, olds))
 
     def image(self, outlet: Outlet, update_id: int, time_ns: int, effective_ns: int, start_ns: int) -> None:
         """Send the whole book, as the mode has it, as it is after *update_id*."""
         if self._mode == "changes":
-            emit_levels(self.book.fold, outlet, update_id, time_ns, effective_ns, start_ns)
+            fold = self.book.fold
+            fold.sum_up()
+            emit_levels(fold, outlet, update_id, time_ns, effective_ns, start_ns)
             return
-        bids, rows = self.book.rows()
+        found = self.book.columns()
         outlet.emit(
             Image,
             start_ns=start_ns,
@@ -210,14 +225,14 @@ class OrderFlow:
             size_scale=self.scales.size,
             certified=(None, None),
             hash=self.book.hash(),
-            bids=bids,
-            asks=len(rows) - bids,
-            **_columns(rows),
+            bids=found.bids,
+            asks=len(found.certain_u1) - found.bids,
+            **_fields(found),
         )
 
     def hash(self) -> bytes:
         """Return the hash of the book, as the mode has it."""
-        return self.book.fold.hash() if self._mode == "changes" else self.book.hash()
+        return self.book.fold_hash() if self._mode == "changes" else self.book.hash()
 
     def rescale(self, scales: Scales) -> None:
         """Go on at higher *scales*.
@@ -229,34 +244,23 @@ class OrderFlow:
 
     def dump(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
-        bids, rows = self.book.rows()
+        found = self.book.columns()
         return {
-            "bids": bids,
+            "bids": found.bids,
             "scales": (self.scales.price, self.scales.size),
             "funds_scale": self.funds_scale,
             "refused_funds": self.refused_funds,
             "unknown": self.book.unknown,
             "may_cross": self.may_cross,
             "mode": self._mode,
-            **_columns(rows),
+            **_fields(found),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Become what ``dump`` returned."""
-        prices, sizes, placed = (
-            np.frombuffer(state[name], dtype="<i8").tolist() for name in ("prices", "sizes", "placed_ids")
-        )
-        ids, certain, bids = state["order_ids"], state["certain_u1"], state["bids"]
-        self.book = OrderBook()
-        self.book.replace(
-            (
-                Row(
-                    int(n >= bids), prices[n], sizes[n], ids[16 * n : 16 * n + 16], placed[n], certain[n] == 1
-                )
-                for n in range(len(prices))
-            ),
-            Scales(*state["scales"]),
-        )
+        found = OrderColumns(state["bids"], *(state[name] for name in _FIELDS))
+        self.book = new_order_book()
+        self.book.replace(found.rows(), Scales(*state["scales"]))
         self.funds_scale, self.refused_funds = state["funds_scale"], state["refused_funds"]
         self.book.unknown, self.may_cross = state["unknown"], state["may_cross"]
         self._mode = state["mode"]
@@ -278,14 +282,18 @@ class OrderFlow:
         return np.concatenate([self._funds([each]) for each in funds])
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, bytes]:
-    return {
-        "prices": packed([row.price for row in rows]),
-        "sizes": packed([row.size for row in rows]),
-        "order_ids": b"".join(row.order_id for row in rows),
-        "placed_ids": packed([row.placed_id for row in rows]),
-        "certain_u1": bytes(row.certain for row in rows),
-    }
+def _at_scale(columns: Sequence[Column], decimals: int, scale: int) -> list[Column] | None:
+    """Return *columns*, integers with *decimals*, at *scale*; None where one does not fit or is finer."""
+    if decimals > min(scale, MAX_SCALE):
+        return None  # one of them needs all its decimals
+    try:
+        return [numbers.rescale(column, decimals, scale) for column in columns]
+    except numbers.TooLarge:
+        return None
+
+
+def _fields(found: OrderColumns) -> dict[str, bytes]:
+    return dict(zip(_FIELDS, found[1:], strict=True))
 
 
 def _event(update: Update) -> OrderEvent:
@@ -301,15 +309,6 @@ def _texts(texts: Sequence[str | None]) -> list[str]:
 def _blanked(column: Column, texts: Sequence[str | None]) -> Column:
     """Return *column* with ABSENT where there was no text."""
     return np.where([text is None for text in texts], ABSENT, column)
-
-
-def _netted(changes: list[LevelChange]) -> list[LevelChange]:
-    """Return the changes of one event, one a level (an order moved inside its level is none), bids first."""
-    levels: dict[tuple[int, int], tuple[int, int]] = {}
-    for side, price, size, old in changes:
-        first_old = levels[side, price][1] if (side, price) in levels else old
-        levels[side, price] = (size, first_old)
-    return [(side, price, size, old) for (side, price), (size, old) in sorted(levels.items()) if size != old]
 
 
 __all__ = ["Batch", "Finer", "OrderFlow"]

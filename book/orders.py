@@ -13,47 +13,31 @@ NOOP      nothing                                                       nothing
 A match of more than the maker has is a Desync too, and so is an order placed across the other side's
 best, unless there is an auction (``may_cross``).  An order's place is *certain* when the event
 that gave it was seen: the rows of a REST body are in queue order by assumption only.
+
+This is the plain book; where the project was compiled a worker has ``book.compiled_orders``, which does the
+same in less time and a fifth of the memory.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
+from book.events import (
+    WHY,
+    Desync,
+    Event,
+    Events,
+    FoldChanges,
+    LevelChange,
+    OrderColumns,
+    Row,
+    fold_changes,
+)
 from book.hash import L3_WORDS, PENDING_ROWS, Sums, of_orders, words_of_id
 from book.levels import Levels
 from book.scales import LARGEST, Refused, Scales, factor, rescaled
 from venue.api import OrderKind
 from wire.runs import ABSENT
-
-LevelChange = tuple[int, int, int, int]
-"""Side, price, new size, old size of a level of the fold."""
-
-
-class Desync(Exception):
-    """The event cannot be true of this book; the book is as it was before it."""
-
-
-class Event(NamedTuple):
-    """One order event in exact integers; ABSENT where the venue gave no value."""
-
-    id: int
-    kind: int
-    side: int
-    order_id: bytes
-    price: int
-    size: int
-
-
-class Row(NamedTuple):
-    """One order as it is stored and shown."""
-
-    side: int
-    price: int
-    size: int
-    order_id: bytes
-    placed_id: int
-    certain: bool
 
 
 class _Order:
@@ -126,6 +110,39 @@ class OrderBook:
             self.unknown += 1
             return []
         return self._remove(order) if kind == OrderKind.DONE else self._change(event, order)
+
+    def apply_all(
+        self, events: Events, begin: int, end: int, *, fold: bool
+    ) -> tuple[int, FoldChanges | None]:
+        """Apply the events *begin* to *end*; return where it stopped, and with *fold* what changed there.
+
+        It stops before an event that cannot be true of the book.
+        """
+        changes: list[list[LevelChange]] = []
+        ids, prices, sizes = (c[begin:end].tolist() for c in (events.ids, events.prices, events.sizes))
+        names = [events.order_ids[16 * n : 16 * n + 16] for n in range(begin, end)]
+        kinds, sides = events.kinds_u1[begin:end], events.sides_u1[begin:end]
+        for event in map(Event, ids, kinds, sides, names, prices, sizes):
+            try:
+                changes.append(self.apply(event))
+            except Desync:
+                break
+        return begin + len(changes), fold_changes(changes) if fold else None
+
+    def crossed(self) -> bool:
+        """Say whether somebody bids what somebody else asks."""
+        return self.fold.crossed()
+
+    def columns(self) -> OrderColumns:
+        """Return all orders."""
+        bids, rows = self.rows()
+        prices, sizes, placed = (np.array([row[k] for row in rows], dtype="<i8").tobytes() for k in (1, 2, 4))
+        ids, certain = b"".join(row.order_id for row in rows), bytes(row.certain for row in rows)
+        return OrderColumns(bids, prices, sizes, ids, placed, certain)
+
+    def fold_hash(self) -> bytes:
+        """Return the hash of the fold, made from its levels."""
+        return self.fold.hash_from_scratch()
 
     def rows(self, depth: int | None = None) -> tuple[int, list[Row]]:
         """Return how many are bids, and the rows of *depth* levels a side, best first, in queue order."""
@@ -204,7 +221,7 @@ class OrderBook:
 
     def _open(self, event: Event) -> list[LevelChange]:
         if event.price == ABSENT or event.size == ABSENT:
-            raise Desync("an open order without price or size")
+            raise Desync(WHY[1])
         self._check(event.side, event.price, event.size)
         changes = []
         known = self._orders.get(event.order_id)
@@ -215,9 +232,9 @@ class OrderBook:
     def _match(self, event: Event) -> list[LevelChange]:
         order = self._orders.get(event.order_id)
         if order is None:
-            raise Desync("a match of an order that is not in the book")
+            raise Desync(WHY[4])
         if event.size > order.size:
-            raise Desync("a match of more than the maker has")
+            raise Desync(WHY[5])
         return self._resize(order, order.size - event.size)
 
     def _change(self, event: Event, order: _Order) -> list[LevelChange]:
@@ -232,12 +249,12 @@ class OrderBook:
     def _check(self, side: int, price: int, size: int) -> None:
         """Refuse an order that cannot rest there."""
         if (self.fold.asks if side else self.fold.bids).sizes.get(price, 0) + size > LARGEST:
-            raise Desync("more at one price than 64 bits hold")
+            raise Desync(WHY[2])
         other = (self.fold.bids if side else self.fold.asks).best()
         if other is None or not size or self.may_cross:
             return
         if price <= other if side else price >= other:
-            raise Desync("an order that rests across the other side's best")
+            raise Desync(WHY[3])
 
     def _place(self, side: int, price: int, size: int, event: Event) -> list[LevelChange]:
         if not size:

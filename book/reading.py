@@ -27,6 +27,13 @@ def depth_run(frames: Frames, columns: Columns) -> Run:
     return Run(frames.at(columns.depth_at), columns.depth)
 
 
+def event_run(frames: Frames, columns: Columns) -> Run:
+    """Return the order events of *frames* that came as columns."""
+    if columns.events is None:
+        raise ValueError("columns without order events")
+    return Run(frames.at(columns.event_at), columns.events)
+
+
 def depth_update(record: Record, decoded: DepthUpdate) -> Update:
     """Return the update; without ids of its own it has the record's position."""
     first_id = record.position if decoded.first_id is None else decoded.first_id

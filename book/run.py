@@ -1,4 +1,4 @@
-"""Depth updates of one line as columns, none of them decoded by itself: what mostly comes.
+"""Depth updates, or order events, of one line as columns, none of them decoded by itself: what mostly comes.
 
 They are taken so only where each simply follows the one before and nothing is kept or held
 (``Sync.follow``, ``BookFeed.take_run``).  Otherwise ``updates`` gives each by itself, and they go the long
@@ -9,18 +9,19 @@ from typing import NamedTuple
 
 from book.sync import Update
 from journal.frames import Frames
-from venue.columns import DepthColumns
+from venue.columns import DepthColumns, EventColumns
 
 
 class Run(NamedTuple):
     """The updates, and the frames that brought them."""
 
     frames: Frames
-    columns: DepthColumns
+    columns: DepthColumns | EventColumns
 
     def updates(self, begin: int = 0) -> list[Update]:
         """Return them from *begin* on one by one, each to be decoded when it is applied."""
-        columns = zip(*self.columns[:3], self.frames, strict=True)
+        found = self.columns
+        columns = zip(found.first_ids, found.last_ids, found.times_ns, self.frames, strict=True)
         return [
             Update(
                 first_id,

@@ -101,15 +101,20 @@ class Security:
     def _together(self, records: Frames, columns: Columns) -> None:
         """Work off frames that are depth updates and trades, all at once where they simply follow."""
         if columns.trade_at and not self.trades.take_run(*reading.trade_run(records, columns)):
-            self.trades.take([reading.trade(records[n], self._trade(records[n])) for n in columns.trade_at])
+            self.trades.take([self._print(records[n]) for n in columns.trade_at])
         if columns.depth_at:
             self._joined.take_run(reading.depth_run(records, columns))
+        if columns.event_at:
+            self._joined.take_run(reading.event_run(records, columns))
 
-    def _trade(self, record: Record) -> Trade:
+    def _print(self, record: Record) -> Print:
         decoded = self._venue.decode(record.payload, self.feed)
-        if not isinstance(decoded, Trade):
+        prints: list[Print] = []
+        if isinstance(decoded, Trade | OrderEvent):
+            reading.sort(record, decoded, [], prints)
+        if not prints:
             raise TypeError("a trade is no trade any more")
-        return decoded
+        return prints[0]
 
     def _singly(self, records: Sequence[Record]) -> None:
         """Work off frames one by one."""

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from venue import coinbase_columns
 from venue.api import (
     Ack,
     Budget,
@@ -243,9 +244,9 @@ def decode(frame: bytes, feed: str) -> Decoded:
         raise UnknownFrame(f"not a frame of {NAME}: {error}") from error
 
 
-def columns(frames: Sequence[bytes], feed: str) -> Columns | None:  # noqa: ARG001
-    """Return None: an order event is worth a look of its own, and numbers here differ in their decimals."""
-    return None
+def columns(frames: Sequence[bytes], feed: str) -> Columns | None:
+    """Return what *frames* of ``full`` say; None of ``level2_batch``, whose decimals differ."""
+    return coinbase_columns.columns(frames) if feed == "full" else None
 
 
 def routes(frames: Sequence[bytes], feed: str) -> Routes | None:  # noqa: ARG001

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.recorder import GROUP_BYTES
-from tests.bench import figures, ingesting, peer, rates, small, stages
+from tests.bench import figures, ingesting, level3, peer, rates, small, stages
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 15.0
@@ -32,7 +32,7 @@ BAR = 15.0
 ROUNDS = 4
 """Each runs a stage twice."""
 
-TABLES = ("stages", "ingester", "peer", "rates")
+TABLES = ("stages", "ingester", "peer", "level3", "rates")
 
 SECURITIES = (1, 8)
 """The capture as it is, and a line where each group has a part for each of several securities."""
@@ -239,6 +239,7 @@ def other_tables(only: str | None, console: Console, *, quick: bool) -> list[fig
 
     add("ingester", "One ingester at saturation, 200 securities", ingester)
     add("peer", "A peer on the same frames", beside_peer)
+    add("level3", "L3: every order event of a book of full size", lambda: level3.measure(quick=quick))
     if not quick:
         add("rates", f"The whole logger at {rates.RATE:,} small frames/s", rates.measure)
     return found

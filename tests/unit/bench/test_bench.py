@@ -7,13 +7,14 @@ import pytest
 from ingest.recorder import GROUP_BYTES
 from journal.group import Kind, unpack_group
 from tests import captures
-from tests.bench import ingesting, stages
+from tests.bench import ingesting, level3, stages
 from tests.bench.figures import Figure
 from tests.bench.market import FRAMES_PER_SECOND, market, saturated
 from tests.bench.small import small_market
 from venue import VENUES
 from venue.api import DepthUpdate
-from wire.messages import Document, unpack
+from wire.messages import Document, unpack, unpack_all
+from wire.runs import Hole, Orders
 
 ONCE = stages.Runs(1)
 
@@ -79,6 +80,16 @@ def test_a_tick_comes_each_second_of_saturation(source: str) -> None:
     feed = saturated(market(8, 345))
     kinds = [unpack_group(data).kind for data in stages.groups_of(feed)]
     assert kinds.count(Kind.TICK) == len(feed.arrivals) // FRAMES_PER_SECOND
+
+
+def test_every_order_event_of_an_l3_book_of_full_size_is_worked_off() -> None:
+    told = level3.stream(orders=2_000, events=3_000)
+    _, batches = level3.book(told, ONCE)
+    said = [message for batch in batches for message in unpack_all(batch)]
+    events = sum(len(message.ids) // 8 for message in said if isinstance(message, Orders))
+    assert events == told.events >= 3_000
+    assert told.orders > 1_000
+    assert not any(isinstance(message, Hole) for message in said)
 
 
 def test_small_frames_are_taken_and_heard_by_a_subscriber() -> None:

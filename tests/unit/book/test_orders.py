@@ -1,8 +1,10 @@
-"""One test for each row of the table of book.orders."""
+"""One test for each row of the table of book.orders, which holds for both books of orders."""
 
 import pytest
 
-from book.orders import Desync, Event, OrderBook, Row
+from book import compiled_orders
+from book.compiled_orders import AnyOrderBook, new_order_book
+from book.orders import Desync, Event, Row
 from book.scales import Scales
 from venue.api import OrderKind
 from wire.runs import ABSENT
@@ -11,21 +13,32 @@ A, B, C, D = (bytes([n]) * 16 for n in range(1, 5))
 BUY, SELL = 0, 1
 
 
+@pytest.fixture(
+    autouse=True,
+    params=[
+        pytest.param(True, id="compiled", marks=() if compiled_orders.COMPILED else pytest.mark.skip),
+        pytest.param(False, id="plain"),
+    ],
+)
+def _twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_orders, "COMPILED", request.param)
+
+
 def event(
     kind: OrderKind, order_id: bytes, *, price: int = ABSENT, size: int = ABSENT, side: int = BUY, at: int = 9
 ) -> Event:
     return Event(at, kind, side, order_id, price, size)
 
 
-def book() -> OrderBook:
+def book() -> AnyOrderBook:
     """Two bids at 10 from a REST body, one at 9; an ask at 12."""
-    made = OrderBook()
+    made = new_order_book()
     rows = [(BUY, 10, 5, A), (BUY, 10, 3, B), (BUY, 9, 1, C), (SELL, 12, 4, D)]
     made.replace((Row(*row, 7, False) for row in rows), Scales(0, 0))
     return made
 
 
-def queue(made: OrderBook, price: int = 10) -> list[tuple[bytes, int, int, bool]]:
+def queue(made: AnyOrderBook, price: int = 10) -> list[tuple[bytes, int, int, bool]]:
     return [(r.order_id, r.size, r.placed_id, r.certain) for r in made.rows()[1] if r.price == price]
 
 
@@ -128,6 +141,7 @@ def test_an_order_across_the_other_side_is_a_desync_but_not_in_an_auction() -> N
         made.apply(event(OrderKind.CHANGE, D, price=10, size=1))
     made.may_cross = True
     made.apply(event(OrderKind.OPEN, E16, price=12, size=1))
+    assert made.crossed()
     assert made.fold.crossed()
 
 

@@ -162,7 +162,7 @@ def test_no_changed_byte_makes_columns_say_what_decode_does_not(frame: bytes, at
 
 
 def test_a_venue_without_columns_has_every_frame_decoded() -> None:
-    assert coinbase.columns([], "full") is None
+    assert coinbase.columns([], "level2_batch") is None
 
 
 @pytest.mark.captures
