@@ -174,13 +174,14 @@ def stored(archive: Archive, asked: Range) -> list[dict[str, Any]]:
 def moments(archive: Archive, security: str, count: int, most_ms: float) -> list[Figure]:
     """Return how long the book at a random moment takes; the judged one is p99, or the most of a few."""
     [span] = [each for each in archive.coverage(security) if each.feed == "book"]
-    draw, spent = Random(1), []
+    draw, spent, cpu = Random(1), [], []
     archive.book_at(security, span.to_ns)
     for _ in range(count):
         time_ns = draw.randrange(span.from_ns + NS_PER_S, span.to_ns)
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         archive.book_at(security, time_ns)
         spent.append(1e3 * (time.perf_counter() - started))
+        cpu.append(1e3 * (time.process_time() - before))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     hours = (span.to_ns - span.from_ns) / HOUR_NS
     note = f"{security}: {count} moments of {hours:.1f} h in {span.documents:,} documents; peak {peak} MB"
@@ -188,6 +189,7 @@ def moments(archive: Archive, security: str, count: int, most_ms: float) -> list
     of = f"book_at, {security}"
     judged = count >= 100
     return [
+        Figure(f"{of}, CPU of the reader, p99", float(np.quantile(cpu, 0.99)), "ms"),
         Figure(f"{of}, p50", p50, "ms", note=note),
         Figure(f"{of}, p99", p99, "ms", bar=most_ms if judged else None),
         Figure(f"{of}, most", max(spent), "ms", bar=None if judged else most_ms),
