@@ -54,8 +54,8 @@ bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for
 bench-bytes: $(STAMP)  ## what the captures need in bytes, beside what others need
 	$(BIN)/python -m tests.bench.sizes
 
-bench-reading: $(STAMP)  ## how fast the archive is read back, as columns, books, bars and tables
-	$(BIN)/python -m tests.bench.reading
+bench-reading: $(STAMP)  ## how fast a day, half of it compacted, is read back: columns, books, moments (JSON=file HOURS=24)
+	$(BIN)/python -m tests.bench.reading $(if $(JSON),--json $(JSON)) $(if $(HOURS),--hours $(HOURS))
 
 chaos: $(STAMP)  ## accidents of the whole logger from a seed, compared with the market (SEED= ROUNDS= ACCIDENTS=)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ACCIDENTS),--accidents $(ACCIDENTS))

@@ -158,10 +158,10 @@ def bases_of(reader: ColumnReader, count: int) -> list[int]:
 # --- changes ---------------------------------------------------------------------------------
 
 
-def _sides(rows: ChangeColumns) -> npt.NDArray[np.bool_]:
+def _sides(bid_counts: Int64s, ask_counts: Int64s) -> npt.NDArray[np.bool_]:
     """Return for every level whether it is an ask."""
-    counts = np.empty(2 * len(rows.bid_counts), np.int64)
-    counts[0::2], counts[1::2] = rows.bid_counts, rows.ask_counts
+    counts = np.empty(2 * len(bid_counts), np.int64)
+    counts[0::2], counts[1::2] = bid_counts, ask_counts
     sides = np.zeros(len(counts), np.bool_)
     sides[1::2] = True
     return np.repeat(sides, counts)
@@ -238,7 +238,7 @@ def compiled_levels(rows: ChangeColumns) -> Levels | None:
 
 def plain_levels(rows: ChangeColumns) -> Levels:
     """Return the levels of *rows*, by what every machine has."""
-    is_ask = _sides(rows)
+    is_ask = _sides(rows.bid_counts, rows.ask_counts)
     of_asks, of_bids = np.flatnonzero(is_ask), np.flatnonzero(~is_ask)
     bids = _side(rows.prices[of_bids], rows.sizes[of_bids], rows.bid_counts, -1)
     asks = _side(rows.prices[of_asks], rows.sizes[of_asks], rows.ask_counts, 1)
@@ -297,26 +297,45 @@ def decode_changes(fields: Mapping[str, Any], *, receipts: bool = True) -> Chang
     times = summed(first_time, reader.take(max(0, rows - 1)), rows)
     effective = times + reader.take(rows)
     bid_counts, ask_counts = _counts(reader, rows), _counts(reader, rows)
+    levels = _levels(reader, (bid_base, ask_base), bid_counts, ask_counts)
+    reader.end()
+    first_ids = summed(first_id, id_steps + spans[:-1] + 1, rows)
+    prices, sizes = (compiled_rows if COMPILED else plain_rows)(levels, bid_counts, ask_counts)
+    received = unpack_receipts(fields, times) if receipts else np.empty(0, np.int64)
+    return ChangeColumns(
+        first_ids, first_ids + spans, times, effective, received, bid_counts, ask_counts, prices, sizes
+    )
+
+
+def _levels(reader: ColumnReader, bases: tuple[int, int], bid_counts: Int64s, ask_counts: Int64s) -> Levels:
     bid_updates, ask_updates = int(np.count_nonzero(bid_counts)), int(np.count_nonzero(ask_counts))
     bids, asks = int(bid_counts.sum()), int(ask_counts.sum())
     bid_tops, ask_tops = reader.take(max(0, bid_updates - 1)), reader.take(max(0, ask_updates - 1))
     bid_steps, ask_steps = reader.take(bids - bid_updates), reader.take(asks - ask_updates)
-    kept = reader.take(bids + asks) != 0
-    by_side = np.zeros(bids + asks, np.int64)
-    by_side[kept] = reader.take(int(np.count_nonzero(kept)))
-    reader.end()
-    first_ids = summed(first_id, id_steps + spans[:-1] + 1, rows)
-    empty = np.empty(0, np.int64)
-    decoded = ChangeColumns(
-        first_ids, first_ids + spans, times, effective, empty, bid_counts, ask_counts, empty, empty
-    )
-    side = _sides(decoded)
-    prices, sizes = np.empty(bids + asks, np.int64), np.empty(bids + asks, np.int64)
-    prices[~side] = _prices(bid_base, bid_tops, bid_steps, bid_counts, -1)
-    prices[side] = _prices(ask_base, ask_tops, ask_steps, ask_counts, 1)
+    kept = reader.take(bids + asks)
+    sizes = reader.take(int(np.count_nonzero(kept)))
+    return Levels(*bases, bid_tops, ask_tops, bid_steps, ask_steps, kept, sizes)
+
+
+def compiled_rows(levels: Levels, bid_counts: Int64s, ask_counts: Int64s) -> tuple[Int64s, Int64s]:
+    """Return prices and sizes, update by update."""
+    columns = levels._replace(sizes=np.append(levels.sizes, 0))[2:]  # (the loop looks one further)
+    prices, sizes = np.empty(len(levels.kept), np.int64), np.empty(len(levels.kept), np.int64)
+    loops.interleaved(bid_counts, ask_counts, levels[:2], *columns, prices, sizes)
+    return prices, sizes
+
+
+def plain_rows(levels: Levels, bid_counts: Int64s, ask_counts: Int64s) -> tuple[Int64s, Int64s]:
+    """Return prices and sizes, update by update, by what every machine has."""
+    side, kept = _sides(bid_counts, ask_counts), levels.kept != 0
+    by_side = np.zeros(len(kept), np.int64)
+    by_side[kept] = levels.sizes
+    prices, sizes = np.empty(len(kept), np.int64), np.empty(len(kept), np.int64)
+    prices[~side] = _prices(levels.bid_base, levels.bid_tops, levels.bid_steps, bid_counts, -1)
+    prices[side] = _prices(levels.ask_base, levels.ask_tops, levels.ask_steps, ask_counts, 1)
+    bids = int(bid_counts.sum())
     sizes[~side], sizes[side] = by_side[:bids], by_side[bids:]
-    received = unpack_receipts(fields, times) if receipts else empty
-    return decoded._replace(received_ns=received, prices=prices, sizes=sizes)
+    return prices, sizes
 
 
 # --- trades ----------------------------------------------------------------------------------

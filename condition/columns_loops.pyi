@@ -13,3 +13,17 @@ def varints(values: Int64s) -> bytes: ...
 def levels(
     prices: Int64s, sizes: Int64s, bid_counts: Int64s, ask_counts: Int64s
 ) -> tuple[int, int, bytes, bytes, bytes, bytes, bytes, bytes] | None: ...
+def interleaved(
+    bid_counts: Int64s,
+    ask_counts: Int64s,
+    bases: tuple[int, int],
+    bid_tops: Int64s,
+    ask_tops: Int64s,
+    bid_steps: Int64s,
+    ask_steps: Int64s,
+    kept: Int64s,
+    held: Int64s,
+    prices: Int64s,
+    sizes: Int64s,
+) -> None: ...
+def container(data: bytes, at: int) -> list[tuple[int, int, bytes]] | None: ...

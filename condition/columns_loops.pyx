@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""The compiled twins of ``condition.columns``'s plain looks at a column, and of ``condition.blocks.plain_levels``."""
+"""The compiled twins of ``condition.columns``'s plain looks at a column, and of ``plain_levels`` and ``plain_rows``."""
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -152,3 +152,115 @@ def levels(
         by_side[k] = by_side[n]
         k += by_side[n] != 0
     return base[0], base[1], bid_tops, ask_tops, bid_steps, ask_steps, flags, all_sizes[: 8 * k]
+
+
+cdef inline int64_t step_down(int64_t price, int64_t step) noexcept nogil:
+    return <int64_t>(<uint64_t>price - <uint64_t>step)
+
+
+cdef inline int64_t step_up(int64_t price, int64_t step) noexcept nogil:
+    return <int64_t>(<uint64_t>price + <uint64_t>step)
+
+
+def interleaved(
+    const int64_t[::1] bid_counts,
+    const int64_t[::1] ask_counts,
+    (int64_t, int64_t) bases,
+    const int64_t[::1] bid_tops,
+    const int64_t[::1] ask_tops,
+    const int64_t[::1] bid_steps,
+    const int64_t[::1] ask_steps,
+    const int64_t[::1] kept,
+    const int64_t[::1] held,
+    int64_t[::1] prices,
+    int64_t[::1] sizes,
+):
+    """Write *prices* and *sizes* of the levels, update by update: the inverse of ``levels``.
+
+    The lengths are those that the counts give (condition.blocks checks them); *held* has one number more.
+    """
+    cdef Py_ssize_t n, k, at = 0, bids = 0, bid_at = 0, ask_at, bid_held = 0, ask_held = 0
+    cdef Py_ssize_t bid_top = 0, ask_top = 0, bid_step = 0, ask_step = 0
+    cdef int64_t price, last_bid = bases[0], last_ask = bases[1], is_kept
+    for n in range(bid_counts.shape[0]):
+        bids += bid_counts[n]
+    ask_at = bids
+    for n in range(bids):
+        ask_held += kept[n] != 0
+    for n in range(bid_counts.shape[0]):
+        if bid_counts[n]:
+            if bid_top:
+                last_bid = step_up(last_bid, bid_tops[bid_top - 1])
+            bid_top += 1
+            price = last_bid
+            for k in range(bid_counts[n]):
+                if k:
+                    price = step_down(price, bid_steps[bid_step])
+                    bid_step += 1
+                is_kept = kept[bid_at] != 0
+                prices[at] = price
+                sizes[at] = held[bid_held] & -is_kept
+                bid_held += is_kept
+                bid_at += 1
+                at += 1
+        if ask_counts[n]:
+            if ask_top:
+                last_ask = step_up(last_ask, ask_tops[ask_top - 1])
+            ask_top += 1
+            price = last_ask
+            for k in range(ask_counts[n]):
+                if k:
+                    price = step_up(price, ask_steps[ask_step])
+                    ask_step += 1
+                is_kept = kept[ask_at] != 0
+                prices[at] = price
+                sizes[at] = held[ask_held] & -is_kept
+                ask_held += is_kept
+                ask_at += 1
+                at += 1
+
+
+cdef Py_ssize_t uvarint(const unsigned char* data, Py_ssize_t at, Py_ssize_t size, uint64_t* value) noexcept:
+    """Read a number of at most 56 bits; return where it ends, -1 where it does not."""
+    cdef int shift = 0
+    value[0] = 0
+    while at < size and shift < 56:
+        value[0] |= <uint64_t>(data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return at
+        shift += 7
+    return -1
+
+
+def container(bytes data, Py_ssize_t at):
+    """Return encoding, count and bytes of each column of the container whose list begins at *at*.
+
+    None where something is wrong or unusually large: the plain reader says what.
+    """
+    cdef const unsigned char* source = <const unsigned char*>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t size = len(data)
+    cdef uint64_t columns, count, length, n, taken
+    cdef Py_ssize_t[64] begins, ends
+    cdef int[64] kinds
+    cdef uint64_t[64] counts
+    at = uvarint(source, at, size, &columns)
+    if at < 0 or columns > 64:
+        return None
+    taken = 0
+    for n in range(columns):
+        if at >= size:
+            return None
+        kinds[n] = source[at]
+        at = uvarint(source, at + 1, size, &count)
+        if at < 0:
+            return None
+        at = uvarint(source, at, size, &length)
+        if at < 0 or length > <uint64_t>size:
+            return None
+        counts[n] = count
+        begins[n], ends[n] = taken, taken + length
+        taken += length
+    if taken != <uint64_t>(size - at):
+        return None
+    return [(kinds[n], counts[n], data[at + begins[n] : at + ends[n]]) for n in range(columns)]

@@ -13,20 +13,23 @@ from condition.columns import (
     SCALED,
     VERSION,
     BadBlock,
-    Column,
     Encoding,
     Ids,
     Int64s,
     Layout,
 )
+from condition.looks import COMPILED
+
+if COMPILED:
+    from condition import columns_loops as loops
 
 
 class _Bytes:
     """A place in bytes that are being read."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int = 0) -> None:
         self._data = data
-        self._at = 0
+        self._at = at
 
     def take(self, size: int) -> bytes:
         if size > len(self._data) - self._at:
@@ -84,6 +87,23 @@ def crc32c(data: bytes) -> int:
     return int(google_crc32c.value(data))
 
 
+Found = tuple[int, int, bytes]
+"""Encoding, values and bytes of a column."""
+
+
+def plain_container(data: bytes, at: int) -> list[Found]:
+    """Return the columns of the container *data* whose list begins at *at*.
+
+    Raises:
+        BadBlock: they are not as long as it says.
+    """
+    source = _Bytes(data, at)
+    entries = [(source.byte(), source.uvarint(), source.uvarint()) for _ in range(source.uvarint())]
+    columns = [(kind, count, source.take(size)) for kind, count, size in entries]
+    source.end()
+    return columns
+
+
 class ColumnReader:
     """Gives the columns of a container one after the other, as the tables of FORMAT.md name them."""
 
@@ -95,9 +115,8 @@ class ColumnReader:
                 f"layout {found} version {version} where {layout.name} version {VERSION} should be"
             )
         self._file = _pcodec_file(source.take(header)) if header else None
-        entries = [(source.byte(), source.uvarint(), source.uvarint()) for _ in range(source.uvarint())]
-        self._columns = [Column(kind, count, source.take(size)) for kind, count, size in entries]
-        source.end()
+        found_at_once = loops.container(data, 3 + header) if COMPILED else None
+        self._columns = plain_container(data, 3 + header) if found_at_once is None else found_at_once
         self._next = 0
 
     def take(self, count: int | None = None) -> Int64s:
@@ -106,7 +125,7 @@ class ColumnReader:
         Raises:
             BadBlock: there is none, it is damaged, or it has not *count* values.
         """
-        return self._values(self._take(count))
+        return self._values(*self._take(count))
 
     def take_ids(self, count: int) -> Ids:
         """Return the next column, of *count* ids.
@@ -114,58 +133,58 @@ class ColumnReader:
         Raises:
             BadBlock: as ``take``.
         """
-        found = self._take(count)
+        encoding, _, data = self._take(count)
         if not count:
             return np.empty((0, ID_BYTES), np.uint8)
-        if found.encoding != Encoding.BYTES or len(found.data) != count * ID_BYTES:
-            raise BadBlock(f"{count} ids in {len(found.data)} bytes of encoding {found.encoding}")
-        return np.frombuffer(found.data, np.uint8).reshape(count, ID_BYTES)
+        if encoding != Encoding.BYTES or len(data) != count * ID_BYTES:
+            raise BadBlock(f"{count} ids in {len(data)} bytes of encoding {encoding}")
+        return np.frombuffer(data, np.uint8).reshape(count, ID_BYTES)
 
     def end(self) -> None:
         """Raise BadBlock where columns are left over."""
         if self._next != len(self._columns):
             raise BadBlock(f"{len(self._columns) - self._next} columns left over")
 
-    def _take(self, count: int | None) -> Column:
+    def _take(self, count: int | None) -> Found:
         if self._next == len(self._columns):
             raise BadBlock(f"a column wanted after the last, the {self._next}th")
         found = self._columns[self._next]
         self._next += 1
-        if found.size > MAX_VALUES or (count is not None and found.size != count):
-            raise BadBlock(f"column {self._next} has {found.size} values, not {count}")
+        if found[1] > MAX_VALUES or (count is not None and found[1] != count):
+            raise BadBlock(f"column {self._next} has {found[1]} values, not {count}")
         return found
 
-    def _values(self, found: Column) -> Int64s:
-        kind, count = found.encoding & ~SCALED, found.size
-        data = _Bytes(found.data)
+    def _values(self, encoding: int, count: int, data: bytes) -> Int64s:
+        if encoding == Encoding.PCODEC:  # (most of them)
+            return self._pcodec(data, count)
+        kind, source = encoding & ~SCALED, _Bytes(data)
         step = 1
-        if found.encoding & SCALED:
+        if encoding & SCALED:
             if kind not in (Encoding.VARINTS, Encoding.PCODEC):
-                raise BadBlock(f"unknown encoding {found.encoding}")
-            step = data.uvarint()
+                raise BadBlock(f"unknown encoding {encoding}")
+            step = source.uvarint()
         match kind:
             case Encoding.ZEROS:
                 values = np.zeros(count, np.int64)
             case Encoding.CONSTANT:
-                values = np.full(count, data.zigzag(), np.int64)
+                values = np.full(count, source.zigzag(), np.int64)
             case Encoding.VARINTS:
-                if count > len(found.data):
-                    raise BadBlock(f"{count} varints in {len(found.data)} bytes")
-                values = np.fromiter((data.zigzag() for _ in range(count)), np.int64, count)
+                if count > len(data):
+                    raise BadBlock(f"{count} varints in {len(data)} bytes")
+                values = np.fromiter((source.zigzag() for _ in range(count)), np.int64, count)
             case Encoding.PCODEC:
-                values = self._pcodec(data, count)
+                values = self._pcodec(source.rest(), count)
             case Encoding.BITS:
-                bits = np.frombuffer(data.take((count + 7) // 8), np.uint8)
+                bits = np.frombuffer(source.take((count + 7) // 8), np.uint8)
                 values = np.unpackbits(bits, count=count, bitorder="little").astype(np.int64)
             case _:
-                raise BadBlock(f"unknown encoding {found.encoding}")
-        data.end()
+                raise BadBlock(f"unknown encoding {encoding}")
+        source.end()
         return values if step == 1 else values * np.uint64(step).astype(np.int64)
 
-    def _pcodec(self, data: _Bytes, count: int) -> Int64s:
+    def _pcodec(self, source: bytes, count: int) -> Int64s:
         if self._file is None:
             raise BadBlock("a pcodec column without a pcodec header")
-        source = data.rest()
         try:
             chunk, used = self._file.chunk_decompressor(source, "i64")
             values = np.empty(count, np.int64)

@@ -31,8 +31,8 @@ NEAR = 16
 """Windows whose headers are asked for before anything is known: 5 kB."""
 HEADERS_AT_ONCE = 500
 """Windows whose headers are asked for together: 150 kB."""
-BODIES_AT_ONCE = 32
-"""Windows that are asked for together: a few MB of the busiest security."""
+BODIES_AT_ONCE = 64
+"""Windows that are asked for together, those between two images at once: some MB of a busy security."""
 _HEADERS = {"body": 0, "receipts": 0}
 _ROW_FIELDS: dict[str, tuple[type, ...]] = {
     "feed": (str,),

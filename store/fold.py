@@ -18,6 +18,13 @@ from store.unreadable import Damaged
 from venue.api import OrderKind
 from wire.runs import ABSENT
 
+try:
+    from store import fold_loops as loops
+except ImportError:
+    COMPILED = False
+else:
+    COMPILED = True
+
 Certified = tuple[int | None, int | None]
 """Lowest bid and highest ask that the last snapshot vouches for; None: no limit."""
 
@@ -36,6 +43,23 @@ class Orders(NamedTuple):
     order_ids: Ids
     placed_ids: Int64s
     certain: Int64s
+
+
+def plain_newest(sides: Int64s, prices: Int64s) -> Int64s:
+    """Return where each level is named for the last time, in any order."""
+    order = np.lexsort((prices, sides))  # (stable: of a level the newest comes last)
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = (np.diff(sides[order]) != 0) | (np.diff(prices[order]) != 0)
+    return order[last]
+
+
+def compiled_newest(sides: Int64s, prices: Int64s) -> Int64s:
+    """Return what ``plain_newest`` does, without sorting."""
+    places = np.empty(len(prices), np.int64)
+    return places[: loops.newest(sides, prices, places)]
+
+
+newest = compiled_newest if COMPILED else plain_newest
 
 
 class LevelFold:
@@ -102,12 +126,10 @@ class LevelFold:
     def _settle(self) -> tuple[Int64s, Int64s, Int64s]:
         """Return the levels by side and rising price."""
         sides, prices, sizes = (np.concatenate(column) for column in zip(*self._chunks, strict=True))
-        order = np.lexsort((prices, sides))  # (stable: of a level the newest comes last)
-        sides, prices, sizes = sides[order], prices[order], sizes[order]
-        last = np.ones(len(sides), np.bool_)
-        last[:-1] = (np.diff(sides) != 0) | (np.diff(prices) != 0)
-        last &= sizes != 0
-        whole = sides[last], prices[last], sizes[last]
+        places = newest(sides, prices)
+        places = places[sizes[places] != 0]
+        places = places[np.lexsort((prices[places], sides[places]))]
+        whole = sides[places], prices[places], sizes[places]
         self._chunks, self._pending = [whole], 0
         return whole
 

@@ -173,24 +173,28 @@ class Archive(Analysis):
             raise NotStored(security, kept_ns, "it is kept from a moment on,")
         window = blocks.before(security, BOOK_KINDS, time_ns + 1)
         end_ns = max((block.end_ns for block in window), default=0)
-        later = blocks.after(security, BOOK_KINDS, end_ns)
-        if not window and not later:
-            self.newest_book(security)  # (which says that there is none)
         last_ns = max((block.last_effective_ns for block in window), default=0)
-        if window and not later and time_ns > last_ns:
-            raise NotStored(security, last_ns, "the last stored update is of")
-        if later:
-            following = self.pieces(security, later[:1])[0]
+        if not window or time_ns > last_ns:
+            following = self._first_after(security, end_ns)
+            if following is None:
+                self.newest_book(security)  # (which says so where there is none)
+                raise NotStored(security, last_ns, "the last stored update is of")
         while window:
             for piece in reversed(self.pieces(security, window)):
                 visible = piece.visible_until(time_ns)
                 if len(visible):
                     rest = piece.cut(len(visible), len(piece))
-                    return visible, rest if len(rest) else following
+                    # (what follows the window is another document: mostly nobody has to look)
+                    return visible, rest if len(rest) else following or self._first_after(security, end_ns)
                 following = piece
             window = blocks.before(security, BOOK_KINDS, window[0].start_ns)
         first_ns = int(following.visible_ns[0]) if following is not None else 0
         raise NotStored(security, first_ns, "the first stored book is of")
+
+    def _first_after(self, security: str, start_ns: int) -> Piece | None:
+        """Return the first piece of the windows from *start_ns* on, if there is one."""
+        later = self.blocks.after(security, BOOK_KINDS, start_ns)
+        return self.pieces(security, later[:1])[0] if later else None
 
     def pieces(self, security: str, window: Sequence[Block]) -> list[Piece]:
         """Return the pieces of the blocks of *window* in order, without receive times."""

@@ -1,72 +1,86 @@
 """``python -m tests.bench.reading``: how fast the archive is read back, from the embedded server.
 
 way            reads                                                                  bar
+floor          the bytes of the same blocks alone (condition.codec)                   20 million levels/s
 changes        Archive.changes, numpy columns                                         5 million levels/s
 replay         Archive.replay, folded level by level into a book                      700 thousand levels/s
 books          Archive.books every second, whole books                                700 thousand levels/s
 depth          Archive.depth every second, 20 levels                                  700 thousand levels/s
 top            Archive.top: a book that moves update by update                        700 thousand levels/s
 table          Archive.changes_table, Arrow batches                                   -
-bars           Archive.bars every second                                              - (trades/s)
+book_at        Archive.book_at at random moments of the day; of 110,000 orders        50 ms at p99; 3 s
 
-    --securities N  that have the capture and are read one after the other (4)
-    --seconds N     of the capture (345: all)
-    --window N      seconds of one block: 10 as it is written, 300 as compaction leaves it
+    --hours N       of one liquid security (tests.bench.day); half of them are compacted
+    --orders N      seconds of the L3 security (0: none), with --events N a second
+    --moments N     random moments of the day; a hundredth of them of the L3 security
     --repeats N     of each way; --profile WAY prints where it spends its time
+    --json FILE     write the same for machines
 
-CPU is user and system of this process, the least of the repeats; the server's is beside it.  ``floor``
-decodes the same blocks' bytes alone (condition.codec): what is above it is finding, checking, cutting.
+A way reads an hour of merged blocks, and beside it an hour of blocks of 10 s as they are written: CPU is user
+and system of this process, the least of the repeats.  ``book_at`` is wall time, with the server.
 """
 
 import argparse
 import pstats
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from cProfile import Profile
 from pathlib import Path
-from typing import NamedTuple
+from random import Random
+from typing import Any, NamedTuple
 
+import msgspec
+import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from book.windows import Recipe
 from condition.codec import decode_changes
-from store.answers import Book, Changes, Trades
+from store.answers import Book, Changes
+from store.blocks import BOOK_KINDS, LAST_NS
+from store.documents import NS_PER_S
 from store.history import Archive
 from store.ladder import sides_of
 from store.tables import arrow
-from store.writer import Writer
-from tests.bench import stages
-from tests.bench.market import SECONDS, market
+from tests.bench import day
+from tests.bench.figures import Figure, show
 from tests.embedded import Server
+
+DATABASE = "bench"
+CACHE_SIZE = "256M"
+"""As store.database has it."""
+
+HOUR_NS = 3600 * NS_PER_S
+L3_START_NS = 1_723_161_630 * NS_PER_S
+MOST_L2_MS, MOST_L3_MS = 50.0, 3000.0
+LEVELS = "M levels a CPU second"
+
+
+class Range(NamedTuple):
+    """What is read."""
+
+    security: str
+    low: int
+    high: int
 
 
 class Way(NamedTuple):
-    """One way of reading, and how many level changes (trades) a second it must give."""
+    """One way of reading, and how many million level changes a second it must give."""
 
-    read: Callable[[Archive, str], int]
-    unit: str
+    read: Callable[[Archive, Range], object]
     bar: float | None = None
 
 
-def floor(archive: Archive, security: str) -> int:
-    """Decode the blocks that are in memory already."""
-    return sum(len(decode_changes(fields).prices) for fields in _fetched(archive, security))
-
-
-def changes(archive: Archive, security: str) -> int:
+def changes(archive: Archive, asked: Range) -> int:
     """Read all changes as columns."""
-    answers = archive.changes(security, *_range(archive, security))
-    return sum(len(each.rows.prices) for each in answers if isinstance(each, Changes))
+    return sum(len(each.rows.prices) for each in archive.changes(*asked) if isinstance(each, Changes))
 
 
-def replay(archive: Archive, security: str) -> int:
+def replay(archive: Archive, asked: Range) -> None:
     """Let a book of two dicts move with every level, as anyone would write it."""
     sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
-    count = 0
-    for answer in archive.replay(security, *_range(archive, security), gaps="include"):
+    for answer in archive.replay(*asked, gaps="include"):
         if isinstance(answer, Book):
             sides = dict(answer.bids.tolist()), dict(answer.asks.tolist())
         elif isinstance(answer, Changes):
@@ -77,182 +91,160 @@ def replay(archive: Archive, security: str) -> int:
                     sides[ask][price] = size
                 else:
                     sides[ask].pop(price, None)
-            count += len(rows.prices)
-    return count
 
 
-def books(archive: Archive, security: str) -> int:
+def books(archive: Archive, asked: Range) -> None:
     """Read whole books, one a second."""
-    for _ in archive.books(security, *_range(archive, security), "1s", "include"):
+    for _ in archive.books(*asked, "1s", "include"):
         pass
-    return _levels(archive, security)
 
 
-def depth(archive: Archive, security: str) -> int:
+def depth(archive: Archive, asked: Range) -> None:
     """Read 20 levels, once a second."""
-    for _ in archive.depth(security, *_range(archive, security), 20, "1s", "include"):
+    for _ in archive.depth(*asked, 20, "1s", "include"):
         pass
-    return _levels(archive, security)
 
 
-def top(archive: Archive, security: str) -> int:
+def top(archive: Archive, asked: Range) -> None:
     """Read best bid and ask at every change."""
-    for _ in archive.top(security, *_range(archive, security), gaps="include"):
+    for _ in archive.top(*asked, gaps="include"):
         pass
-    return _levels(archive, security)
 
 
-def table(archive: Archive, security: str) -> int:
+def table(archive: Archive, asked: Range) -> None:
     """Read all changes as Arrow."""
-    return sum(len(batch) for batch in archive.changes_table(security, *_range(archive, security)))
-
-
-def bars(archive: Archive, security: str) -> int:
-    """Read the trades as bars of a second."""
-    return sum(int(chunk.counts.sum()) for chunk in archive.bars(security, *_range(archive, security), "1s"))
-
-
-def trades(archive: Archive, security: str) -> int:
-    """Read the trades as columns."""
-    answers = archive.trades(security, *_range(archive, security))
-    return sum(len(each.rows.ids) for each in answers if isinstance(each, Trades))
+    for _ in archive.changes_table(*asked):
+        pass
 
 
 WAYS = {
-    "floor": Way(floor, "levels"),
-    "changes": Way(changes, "levels", 5e6),
-    "replay": Way(replay, "levels", 7e5),
-    "books": Way(books, "levels", 7e5),
-    "depth": Way(depth, "levels", 7e5),
-    "top": Way(top, "levels", 7e5),
-    "table": Way(table, "levels"),
-    "trades": Way(trades, "trades"),
-    "bars": Way(bars, "trades"),
+    "changes": Way(changes, 5.0),
+    "replay": Way(replay, 0.7),
+    "books": Way(books, 0.7),
+    "depth": Way(depth, 0.7),
+    "top": Way(top, 0.7),
+    "table": Way(table),
 }
 
-_ranges: dict[str, tuple[int, int]] = {}
-_counts: dict[str, int] = {}
-_blocks: dict[str, list[dict[str, object]]] = {}
+
+def ranges(archive: Archive, security: str) -> tuple[Range, Range]:
+    """Return an hour of merged blocks, and one of blocks as they are written (less where there is less)."""
+    blocks = [each for found in archive.blocks.between(security, BOOK_KINDS, 0, LAST_NS) for each in found]
+    first_ns, last_ns = blocks[0].first_effective_ns, blocks[-1].last_effective_ns
+    middle = max(each.end_ns for each in blocks if each.merged)
+    merged = Range(security, max(first_ns, middle - HOUR_NS), middle)
+    return merged, Range(security, middle, min(last_ns, middle + HOUR_NS))
 
 
-def _range(archive: Archive, security: str) -> tuple[int, int]:
-    """Return from when to when the book of *security* is stored."""
-    if security not in _ranges:
-        [span] = [each for each in archive.coverage(security) if each.feed == "book"]
-        _ranges[security] = span.from_ns, span.to_ns + 1
-    return _ranges[security]
-
-
-def _levels(archive: Archive, security: str) -> int:
-    if security not in _counts:
-        _counts[security] = changes(archive, security)
-    return _counts[security]
-
-
-def _fetched(archive: Archive, security: str) -> list[dict[str, object]]:
-    if security not in _blocks:
-        found = archive.blocks.stored(security, ("changes",), 0, 2**63 - 1, receipts=True)
-        _blocks[security] = [document for together in found for _, (_, document) in together]
-    return _blocks[security]
-
-
-class Cost(NamedTuple):
-    """What one way cost."""
-
-    count: int
-    cpu_s: float
-    wall_s: float
-    server_s: float
-
-
-def measure(archive: Archive, names: list[str], way: Way, repeats: int, pid: int) -> Cost:
-    """Return the least that reading all of *names* cost."""
+def least(repeats: int, run: Callable[[], object]) -> float:
+    """Return the CPU seconds of *run*, the least of the repeats."""
     found = []
-    arrow()
-    for name in names:  # (what is counted beside the way is counted before it)
-        _levels(archive, name), _fetched(archive, name)
     for _ in range(repeats):
-        server, cpu, wall = stages.cpu_of(pid), time.process_time(), time.perf_counter()
-        count = sum(way.read(archive, name) for name in names)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        found.append(Cost(count, cpu, wall, stages.cpu_of(pid) - server))
-    return Cost(found[0].count, *(min(each[n] for each in found) for n in (1, 2, 3)))
+        started = time.process_time()
+        run()
+        found.append(time.process_time() - started)
+    return min(found)
 
 
-def stored(server: Server, copies: int, seconds: float, window_s: int) -> list[str]:
-    """Store the market; return its securities."""
-    feed = market(copies, seconds)
-    once = stages.Runs(1)
-    recipe = Recipe(window_s * 1_000_000_000, 600, 3600)
-    documents = stages.condition(stages.book(stages.groups_of(feed), once, recipe)[1], once, recipe)[1]
-    with server.client() as client:
-        writer = Writer(client["bench"], "bench", window_s)
-        writer.prepare()
-        stages.store_all(writer, documents)
-        for symbol in feed.symbols:  # (as control leaves it: a name that is recorded is known at once)
-            row = {"$set": {"wanted": True}}
-            client["bench"]["securities"].update_one({"_id": f"binance:{symbol}"}, row, upsert=True)
-    return [f"binance:{symbol}" for symbol in feed.symbols]
+def speeds(archive: Archive, security: str, repeats: int) -> list[Figure]:
+    """Return how fast each way reads, merged blocks and fresh ones."""
+    arrow()
+    figures = []
+    merged, fresh = ranges(archive, security)
+    for asked, kind in ((merged, "compacted"), (fresh, "10 s blocks")):
+        levels = changes(archive, asked) / 1e6
+        documents = stored(archive, asked)
+        held = sum(int(each["levels"]) for each in documents) / 1e6
+        floor = held / least(repeats, lambda found=documents: [decode_changes(each) for each in found])
+        is_judged = asked is merged
+        figures.append(Figure(f"floor, {kind}", floor, LEVELS, bar=20.0 if is_judged else None, least=True))
+        for name, way in WAYS.items():
+            rate = levels / least(repeats, lambda way=way, asked=asked: way.read(archive, asked))
+            bar = way.bar if is_judged else None
+            figures.append(Figure(f"{name}, {kind}", rate, LEVELS, bar=bar, least=True))
+    return figures
+
+
+def stored(archive: Archive, asked: Range) -> list[dict[str, Any]]:
+    """Return the blocks of the range, whole."""
+    found = archive.blocks.stored(asked.security, ("changes",), asked.low, asked.high, receipts=True)
+    return [document for together in found for _, (_, document) in together]
+
+
+def moments(archive: Archive, security: str, count: int, most_ms: float) -> list[Figure]:
+    """Return how long the book at a random moment takes; the judged one is p99, or the most of a few."""
+    [span] = [each for each in archive.coverage(security) if each.feed == "book"]
+    draw, spent, cpu = Random(1), [], []
+    archive.book_at(security, span.to_ns)
+    for _ in range(count):
+        time_ns = draw.randrange(span.from_ns + NS_PER_S, span.to_ns)
+        started, before = time.perf_counter(), time.process_time()
+        archive.book_at(security, time_ns)
+        spent.append(1e3 * (time.perf_counter() - started))
+        cpu.append(1e3 * (time.process_time() - before))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    hours = (span.to_ns - span.from_ns) / HOUR_NS
+    note = f"{security}: {count} moments of {hours:.1f} h in {span.documents:,} documents; peak {peak} MB"
+    p50, p99 = np.quantile(spent, [0.5, 0.99]).tolist()
+    of = f"book_at, {security}"
+    judged = count >= 100
+    return [
+        Figure(f"{of}, CPU of the reader, p99", float(np.quantile(cpu, 0.99)), "ms"),
+        Figure(f"{of}, p50", p50, "ms", note=note),
+        Figure(f"{of}, p99", p99, "ms", bar=most_ms if judged else None),
+        Figure(f"{of}, most", max(spent), "ms", bar=None if judged else most_ms),
+    ]
 
 
 def main() -> int:
     """Run and return the exit code: 1 where a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.reading")
-    parser.add_argument("--securities", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("--window", type=int, default=stages.WINDOW_SECONDS)
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--orders", type=float, default=3000.0)
+    parser.add_argument("--events", type=float, default=60.0)
+    parser.add_argument("--moments", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--profile", choices=tuple(WAYS))
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="obl-bench-") as folder:
-        server = Server(Path(folder) / "db")
+        server = Server(Path(folder) / "db", "--cache-size", CACHE_SIZE)
         server.start()
         try:
-            names = stored(server, given.securities, given.seconds, given.window)
-            with Archive(server.uri, "bench") as archive:
+            levels, orders = write(server, given.hours, given.orders, given.events)
+            with Archive(server.uri, DATABASE) as archive:
                 if given.profile:
-                    return profile(archive, names, WAYS[given.profile])
-                costs = {
-                    name: measure(archive, names, way, given.repeats, server.pid)
-                    for name, way in WAYS.items()
-                }
+                    return profile(archive, ranges(archive, levels)[0], WAYS[given.profile])
+                figures = speeds(archive, levels, given.repeats)
+                figures += moments(archive, levels, given.moments, MOST_L2_MS)
+                if orders:
+                    figures += moments(archive, orders, max(5, given.moments // 100), MOST_L3_MS)
         finally:
             server.kill()
-    return show(costs)
+    show("reading", figures, Console(width=120))
+    if given.json:
+        found = [each.for_machines() for each in figures]
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    return 0 if all(each.passed for each in figures) else 1
 
 
-def profile(archive: Archive, names: list[str], way: Way) -> int:
+def write(server: Server, hours: float, seconds: float, events: float) -> tuple[str, str | None]:
+    """Write the days; return the L2 security and, if there is one, the L3 security."""
+    with server.client() as client:
+        database = client[DATABASE]
+        levels = day.written(database, *day.level2(hours), int(hours * 1800)).security
+        if not seconds:
+            return levels, None
+        groups = day.orders(seconds, events, L3_START_NS)
+        return levels, day.written(database, f"coinbase:{day.PRODUCT}", groups, day.AFTER_S).security
+
+
+def profile(archive: Archive, asked: Range, way: Way) -> int:
     """Print where a way spends its time."""
     profiler = Profile()
-    for name in names:
-        _levels(archive, name), _fetched(archive, name)
-        profiler.runcall(way.read, archive, name)
+    profiler.runcall(way.read, archive, asked)
     pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
     return 0
-
-
-def show(costs: dict[str, Cost]) -> int:
-    """Print the table; return 1 where a bar is missed."""
-    drawn = Table(title=f"reading {costs['changes'].count:,} level changes, {costs['trades'].count:,} trades")
-    drawn.add_column("way")
-    for name in ("CPU s", "server CPU s", "wall s", "a CPU second", "bar", ""):
-        drawn.add_column(name, justify="right")
-    missed = []
-    for name, cost in costs.items():
-        way, rate = WAYS[name], cost.count / max(1e-9, cost.cpu_s)
-        verdict = "" if way.bar is None else "pass" if rate >= way.bar else "FAIL"
-        missed += [name] if verdict == "FAIL" else []
-        drawn.add_row(
-            name,
-            f"{cost.cpu_s:.3f}",
-            f"{cost.server_s:.3f}",
-            f"{cost.wall_s:.3f}",
-            f"{rate / 1e6:.2f} M {way.unit}",
-            "-" if way.bar is None else f"{way.bar / 1e6:.1f} M",
-            verdict,
-        )
-    Console(width=110).print(drawn)
-    return 1 if missed else 0
 
 
 if __name__ == "__main__":

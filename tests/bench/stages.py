@@ -41,6 +41,7 @@ from tests.journaled import Journal, instrument_body
 from venue import VENUES
 from wire.messages import Answer, Document, pack, pack_all, unpack, unpack_all
 from wire.names import BUCKETS
+from wire.runs import RunMessage
 
 LINE = "binance/a"
 FEED = "depth"
@@ -197,22 +198,26 @@ def condition(batches: list[bytes], runs: Runs, recipe: Recipe = RECIPE) -> tupl
         core = Conditioner(window_ns=recipe.window_ns, reply_to="ipc://answers", token=1, lines=frozenset())
 
         def run() -> list[bytes]:
-            documents = []
+            documents: list[bytes] = []
             for number, data in enumerate(batches):
-                core.take(unpack_all(data), number)  # type: ignore[arg-type]
-                stored = []
-                for document in core.outbox.due():
-                    documents.append(pack(document))
-                    core.outbox.sent(document, number)
-                    stored.append((document.id, document.covered))
-                if stored:
-                    answer = unpack(pack(Answer(stored=tuple(stored))))
-                    core.answer(answer, number)  # type: ignore[arg-type]
+                documents += map(pack, taken(core, unpack_all(data), number))  # type: ignore[arg-type]
             return documents
 
         return nullcontext(run)
 
     return timed(runs, prepare)
+
+
+def taken(core: Conditioner, messages: Iterable[RunMessage], number: int) -> list[Document]:
+    """Return the documents that are due after *messages*, which are answered as stored."""
+    core.take(messages, number)
+    documents = list(core.outbox.due())
+    for document in documents:
+        core.outbox.sent(document, number)
+    if documents:
+        answer = unpack(pack(Answer(stored=tuple((each.id, each.covered) for each in documents))))
+        core.answer(answer, number)  # type: ignore[arg-type]
+    return documents
 
 
 # --- store --------------------------------------------------------------------------------------
@@ -277,9 +282,9 @@ def store_all(writer: StoreWriter, documents: list[bytes]) -> list[Entry]:
         taken.append(Entry(document, to_bson(document)))
         waiting.take(taken[-1])
         if len(waiting) >= BATCH_DOCUMENTS:
-            _write(writer, waiting)
+            write(writer, waiting)
     while len(waiting):
-        _write(writer, waiting)
+        write(writer, waiting)
     return taken
 
 
@@ -293,7 +298,8 @@ def sizes(documents: list[bytes]) -> Sizes:
     return Sizes(by_collection, sum(map(_levels, newest.values())))
 
 
-def _write(writer: StoreWriter, waiting: Waiting) -> None:
+def write(writer: StoreWriter, waiting: Waiting) -> None:
+    """Store the next batch of what is *waiting*."""
     batch = waiting.batch()
     outcomes = list(zip(batch, writer.put(batch), strict=True))
     bad = [outcome for _, outcome in outcomes if outcome.verdict not in (Verdict.STORED, Verdict.HAD)]

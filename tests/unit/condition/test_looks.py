@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condition import blocks, columns, looks
+from condition import blocks, columns, looks, reader
 from condition.blocks import ChangeColumns
 from tests.unit.condition import drawn
 
@@ -68,3 +68,29 @@ def test_sorted_levels_are_taken_apart_by_the_compiled_loop(
     compiled = blocks.compiled_levels(rows)
     assert compiled is not None
     assert shown(compiled) == shown(blocks.plain_levels(rows))
+    for put_together in (blocks.compiled_rows, blocks.plain_rows):
+        again = put_together(compiled, *counts)
+        assert [each.tolist() for each in again] == [prices, sizes]
+
+
+def listed(data: bytes) -> list[reader.Found] | None:
+    try:
+        return reader.plain_container(data, 0)
+    except columns.BadBlock:
+        return None
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 2**40), st.binary(max_size=9)), max_size=70))
+def test_a_container_is_taken_apart_alike(held: list[tuple[int, int, bytes]]) -> None:
+    heads = [
+        bytes((kind,)) + columns.uvarint(count) + columns.uvarint(len(data)) for kind, count, data in held
+    ]
+    whole = b"".join((columns.uvarint(len(held)), *heads, *(data for _, _, data in held)))
+    assert listed(whole) == held
+    assert loops.container(whole, 0) == (held if len(held) <= 64 else None)
+
+
+@given(st.binary(max_size=30))
+def test_of_what_is_no_container_the_plain_reader_speaks(data: bytes) -> None:
+    found = loops.container(data, 0)
+    assert found is None or found == listed(data)

@@ -169,6 +169,18 @@ def test_a_range_ends_with_what_is_stored(archive: Archive, mongo: Database[Any]
         list(archive.depth(market.security, T0 - 9 * S, T0, 1, "1s"))
 
 
+def test_a_row_is_in_the_book_of_its_own_moment(archive: Archive, mongo: Database[Any]) -> None:
+    market = holed()
+    store(mongo, market.documents())
+    for state in market.states[3:-3]:  # (rows of the same window follow, so the walk stops at the moment)
+        at = state.effective_ns
+        samples = archive.books(market.security, at - S, at + 3 * S, "1s", "include")
+        [told_then] = [told(each) for each in samples if each.moment_ns == at]
+        book = archive.book_at(market.security, at, "include")
+        assert book is not None
+        assert told_then == told(book)
+
+
 @pytest.mark.parametrize("every", ["0s", "1", "s", "-1s", "1.5s", "1 year"])
 def test_a_length_of_time_has_a_unit_and_is_not_nothing(archive: Archive, every: str) -> None:
     with pytest.raises(BadTime, match="write 250ms"):
