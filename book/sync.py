@@ -150,6 +150,7 @@ class Sync:
         if self.state is not State.LIVE or self._kept or not fits:
             return False
         self._reach(update)
+        self.connections.brought(update.line, update.connection, update.last_id)
         return True
 
     def follow(
@@ -281,10 +282,10 @@ class Sync:
         self._waited_ticks = state.get("waited_ticks", 0)
 
     def _reach(self, update: Update) -> None:
+        # Not that its connection brought it: the update may have been kept, and the connection be closed.
         _, last_id, position, _, _, connection, _, line, _ = update
         self.last_id = last_id
         self._source = Source(line, position >> POSITION_BITS, connection)
-        self.connections.brought(line, connection, last_id)
 
     def _keep(self, update: Update) -> None:
         bare = update._replace(decoded=None)

@@ -161,6 +161,17 @@ def test_ids_are_missing_once_the_other_connection_is_closed() -> None:
     assert sync.closed(A, 1, "rotation", 0).gap is not None
 
 
+def test_nothing_is_waited_for_from_a_closed_connection_whose_kept_updates_join_a_snapshot() -> None:
+    sync = Sync()
+    sync.offer(update(11))
+    sync.offer(update(12))
+    sync.closed(A, 1, "network", 0)
+    assert ids(sync.base(10, 0)) == [(11, 11), (12, 12)]
+    gap = sync.offer(update(15, connection=2)).gap
+    assert gap is not None
+    assert gap.beyond[:2] == (15, 15)
+
+
 def test_ids_are_missing_five_seconds_after_the_first_later_one() -> None:
     sync = based(10, update(11))
     sync.offer(update(14, connection=2, recv_ns=S))
