@@ -74,6 +74,25 @@ def play(seed: int, count: int, lines: int, rate: str, tally: Tally) -> None:
     shutil.rmtree(folder)
 
 
+def is_as_it_should_be(seed: int, count: int, rate: str, tally: Tally) -> bool:
+    """Play a round and add its accounts, whatever becomes of it; say what did."""
+    its_own, began = Tally(), time.monotonic()
+    try:
+        play(seed, count, 1 + seed % 2, rate, its_own)
+    except Exception:  # noqa: BLE001 - however a round fails, the next one is played
+        traceback.print_exc(file=sys.stdout)
+        print(
+            f"seed {seed} failed; make chaos SEED={seed} ROUNDS=1 ACCIDENTS={count} plays it again",
+            flush=True,
+        )
+        return False
+    else:
+        print(f"seed {seed}: as it should be, {time.monotonic() - began:.0f} s", flush=True)
+        return True
+    finally:
+        tally.add(its_own)
+
+
 def main() -> None:
     """Play the rounds that the command line asks for."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
@@ -82,21 +101,13 @@ def main() -> None:
     parser.add_argument("--accidents", type=int, default=84, help="of a round; 12 rounds of them: 1,008")
     parser.add_argument("--rate", default=RATE, help="updates a second and security")
     arguments = parser.parse_args()
-    tally = Tally()
-    failed: list[int] = []
-    for n in range(arguments.rounds):
-        seed, started, its_own = arguments.seed + n, time.monotonic(), Tally()
-        try:
-            play(seed, arguments.accidents, 1 + seed % 2, arguments.rate, its_own)
-        except Exception:  # noqa: BLE001 - however a round fails, the next one is played
-            failed.append(seed)
-            traceback.print_exc(file=sys.stdout)
-            again = f"SEED={seed} ROUNDS=1 ACCIDENTS={arguments.accidents}"
-            print(f"seed {seed} failed; make chaos {again} plays it again", flush=True)
-        else:
-            print(f"seed {seed}: as it should be, {time.monotonic() - started:.0f} s", flush=True)
-        tally.add(its_own)
-    print(tally.table(), flush=True)
+    tally, failed, began = Tally(), list[int](), time.monotonic()
+    try:
+        for seed in range(arguments.seed, arguments.seed + arguments.rounds):
+            if not is_as_it_should_be(seed, arguments.accidents, arguments.rate, tally):
+                failed.append(seed)
+    finally:
+        print(f"{tally.table()}\nminutes  {(time.monotonic() - began) / 60:.0f}", flush=True)
     if failed:
         sys.exit(f"failed: {', '.join(map(str, failed))}")
     if tally.ratio > MOST:
