@@ -84,6 +84,21 @@ def test_a_later_snapshot_replaces_a_base_that_nothing_was_applied_to() -> None:
     assert sync.last_id == 15
 
 
+def test_a_later_snapshot_does_not_replace_a_base_whose_updates_are_on_their_way() -> None:
+    sync = Sync()
+    sync.offer(update(5, 6))
+    assert sync.accepts(8)
+    sync.base(8, 0)
+    assert not sync.accepts(15)
+    assert ids(sync.offer(update(7, 9))) == [(7, 9)]
+
+
+def test_a_later_snapshot_replaces_a_base_whose_connection_closed() -> None:
+    sync = based(10, update(9, 10))
+    sync.closed(A, 1, "", 0)
+    assert sync.accepts(15)
+
+
 def test_a_live_book_needs_no_snapshot() -> None:
     assert not based(10, update(11)).accepts(50)
 
