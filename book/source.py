@@ -64,6 +64,11 @@ class Connections:
         self._expected.discard(line)
         self._epochs[line] = epoch
 
+    @property
+    def have_brought(self) -> bool:
+        """Whether an open connection has brought an id: those after it are to come."""
+        return any(self._reached.values())
+
     def all_behind(self, last_id: int) -> bool:
         """Say whether there are open connections, and none has brought an id as late as *last_id*."""
         reached = [each for connections in self._reached.values() for each in connections.values()]

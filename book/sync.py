@@ -12,7 +12,8 @@ WAITING  snapshot older than that, or at an id     WAITING  stale (dropped; anot
 BASED    update at or before the snapshot         BASED    old (dropped)
 BASED    update that reaches the next id          LIVE     ready: a chain starts at the snapshot's id + 1
 BASED    update beyond, the ids between missing   WAITING  kept; the snapshot was stale after all
-BASED    snapshot at a later id                   BASED    the book is replaced
+BASED    snapshot at a later id                   BASED    the book is replaced; not where an open connection
+                                                           has brought something: what follows is on its way
 LIVE     update that reaches the next id          LIVE     ready, then kept ones that now follow
 LIVE     update at or before the last id          LIVE     old (dropped)
 LIVE     update beyond                            LIVE     kept while its connection's rivals may bring what
@@ -150,6 +151,7 @@ class Sync:
         if self.state is not State.LIVE or self._kept or not fits:
             return False
         self._reach(update)
+        self.connections.brought(update.line, update.connection, update.last_id)
         return True
 
     def follow(
@@ -196,7 +198,8 @@ class Sync:
 
     def accepts(self, snapshot_id: int) -> bool:
         """Say whether a snapshot at *snapshot_id* can be the base now; counts it as stale if not."""
-        if self.state is State.LIVE:
+        is_joining = self.state is State.BASED and not self._kept and self.connections.have_brought
+        if self.state is State.LIVE or is_joining:
             return False
         beyond = next((u for u in self._kept if u.last_id > snapshot_id), None)
         joins = beyond is None or beyond.first_id <= snapshot_id + 1
@@ -281,10 +284,10 @@ class Sync:
         self._waited_ticks = state.get("waited_ticks", 0)
 
     def _reach(self, update: Update) -> None:
+        # Not that its connection brought it: the update may have been kept, and the connection be closed.
         _, last_id, position, _, _, connection, _, line, _ = update
         self.last_id = last_id
         self._source = Source(line, position >> POSITION_BITS, connection)
-        self.connections.brought(line, connection, last_id)
 
     def _keep(self, update: Update) -> None:
         bare = update._replace(decoded=None)

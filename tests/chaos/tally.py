@@ -65,6 +65,11 @@ class Tally:
         }
         return "; ".join(f"{len(all_)} {name}: {all_[:5]}" for name, all_ in found.items() if all_)
 
+    def add(self, other: "Tally") -> None:
+        """Add the accounts of other rounds."""
+        for name, theirs in vars(other).items():
+            setattr(self, name, getattr(self, name) + theirs)
+
     def happened(self, lines: int, happened: Sequence[Happened]) -> None:
         """Count a round and its faults."""
         self.rounds[lines] += 1

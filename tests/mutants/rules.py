@@ -91,6 +91,15 @@ MUTANTS = (
         f"{UNIT}/book/test_sync.py::test_ids_are_not_missing_while_another_open_connection_may_bring_them",
     ),
     Mutant(
+        "a closed connection is not waited for",
+        "book/sync.py",
+        "        self._source = Source(line, position >> POSITION_BITS, connection)\n",
+        "        self._source = Source(line, position >> POSITION_BITS, connection)\n"
+        "        self.connections.brought(line, connection, last_id)\n",
+        f"{UNIT}/book/test_sync.py::"
+        "test_nothing_is_waited_for_from_a_closed_connection_whose_kept_updates_join_a_snapshot",
+    ),
+    Mutant(
         "a snapshot counts at its update id",
         "book/sync.py",
         "        self.state = State.BASED\n        self.last_id = snapshot_id\n",

@@ -84,6 +84,21 @@ def test_a_later_snapshot_replaces_a_base_that_nothing_was_applied_to() -> None:
     assert sync.last_id == 15
 
 
+def test_a_later_snapshot_does_not_replace_a_base_whose_updates_are_on_their_way() -> None:
+    sync = Sync()
+    sync.offer(update(5, 6))
+    assert sync.accepts(8)
+    sync.base(8, 0)
+    assert not sync.accepts(15)
+    assert ids(sync.offer(update(7, 9))) == [(7, 9)]
+
+
+def test_a_later_snapshot_replaces_a_base_whose_connection_closed() -> None:
+    sync = based(10, update(9, 10))
+    sync.closed(A, 1, "", 0)
+    assert sync.accepts(15)
+
+
 def test_a_live_book_needs_no_snapshot() -> None:
     assert not based(10, update(11)).accepts(50)
 
@@ -159,6 +174,17 @@ def test_ids_are_missing_once_the_other_connection_is_closed() -> None:
     sync = based(10, update(11))
     sync.offer(update(14, connection=2))
     assert sync.closed(A, 1, "rotation", 0).gap is not None
+
+
+def test_nothing_is_waited_for_from_a_closed_connection_whose_kept_updates_join_a_snapshot() -> None:
+    sync = Sync()
+    sync.offer(update(11))
+    sync.offer(update(12))
+    sync.closed(A, 1, "network", 0)
+    assert ids(sync.base(10, 0)) == [(11, 11), (12, 12)]
+    gap = sync.offer(update(15, connection=2)).gap
+    assert gap is not None
+    assert gap.beyond[:2] == (15, 15)
 
 
 def test_ids_are_missing_five_seconds_after_the_first_later_one() -> None:
