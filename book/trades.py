@@ -46,7 +46,7 @@ class Prints(NamedTuple):
 class TradeFeed:
     """The tape and its open window."""
 
-    def __init__(self, outlet: Outlet, windows: Windows) -> None:
+    def __init__(self, outlet: Outlet, windows: Windows, *, has_ids: bool = True) -> None:
         self.windows = windows
         self.recording = Recording(outlet, windows.window_ns, "trades")
         self.ledger = Ledger(outlet, "trades")
@@ -63,6 +63,8 @@ class TradeFeed:
         self._held: list[Print] = []
         self._held_ticks = 0
         self._leaps = Leaps()
+        self._has_ids = has_ids
+        """Else they are ours, and none is too far beyond another."""
         self._outlet = outlet
 
     @property
@@ -78,7 +80,7 @@ class TradeFeed:
         for each in prints:
             # one that is no trade must not keep away what another connection brings whole
             is_whole = is_number(each.price) and is_number(each.size)
-            if is_whole and self._leaps.takes(each.line, each.id, each.id, reached):
+            if is_whole and (not self._has_ids or self._leaps.takes(each.line, each.id, each.id, reached)):
                 taken.append(each)
                 reached = each.id if reached is None else max(reached, each.id)
             else:

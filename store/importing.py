@@ -121,7 +121,7 @@ class _Import:
         self._outlet = Outlet(security, {LINE: 0})
         self._book = BookFeed(self._outlet, windows, "l2", lambda update: update)
         self._book.book.may_cross = True  # (it is taken as it was written)
-        self._tape = TradeFeed(self._outlet, windows)
+        self._tape = TradeFeed(self._outlet, windows, has_ids=False)
         self._conditioner = Conditioner(window_ns=window_ns, reply_to="", token=RUN, lines=frozenset())
         self._next_trade = first.moment_ns + 1
         self._last_ns = 0
