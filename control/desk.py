@@ -223,7 +223,9 @@ class Desk:
         del self._pending[number]
         rows = [adding.rows[security] for security in pending.call.securities]
         if len(rows) == 1 and not rows[0]["ok"]:
-            data = failed(pending.call.id, "unknown_security", rows[0]["error"])
+            security, error = rows[0]["security"], rows[0]["error"]
+            text = error if error.startswith(security) else f"{security}: {error}"
+            data = failed(pending.call.id, "unknown_security", text)
         else:
             data = answered(pending.call.id, rows)
         return [Answer(pending.caller, data)]

@@ -256,9 +256,18 @@ class _Writer:
         return made
 
     def _identity(self, kind: str, moment_ns: int) -> str:
-        """Return an ``_id`` with the exact moment, that sorts as the documents follow one another."""
-        name = f"{moment_ns // NS_PER_MS}.{moment_ns % NS_PER_MS:06d}{kind}"
+        """Return an ``_id`` with the exact moment, that sorts as the documents follow one another.
+
+        A snapshot right after an update of the same moment is a nanosecond later.
+        """
         before, count = self._written
+        name = _named(kind, moment_ns)
+        if name < before:
+            name = _named(kind, moment_ns + 1)
         count = count + 1 if name == before else 0
         self._written = name, count
         return f"{name}-{count:09d}" if count else name
+
+
+def _named(kind: str, moment_ns: int) -> str:
+    return f"{moment_ns // NS_PER_MS}.{moment_ns % NS_PER_MS:06d}{kind}"

@@ -160,7 +160,7 @@ def test_frames_that_cannot_be_read_disturb_nothing(logger: Logger, simulator: S
     assert logger.answers("gaps", BINANCE) == []
 
 
-def test_an_update_that_cannot_be_true_is_a_hole_and_the_book_is_made_anew(
+def test_an_update_that_cannot_be_true_keeps_nothing_away_that_follows(
     logger: Logger, simulator: Simulator
 ) -> None:
     last_id = simulator.truth_range("binance", "BTCUSDT")["last_id"] + 5
@@ -168,10 +168,8 @@ def test_an_update_that_cannot_be_true_is_a_hole_and_the_book_is_made_anew(
     update = f'{{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":{last_id},{levels}}}'
     simulator.fault("binance", "garbage", text=f'{{"stream":"btcusdt@depth@100ms","data":{update}}}')
     assert_right_from_now_on(logger, simulator)
-    [row] = [row for row in logger.answers("gaps", BINANCE) if row["feed"] == "book"]
-    assert (row["cause"], row["last_id"] is None) == ("venue", False)
+    assert logger.answers("gaps", BINANCE) == []
     assert "event=unusable_frames security=binance:BTCUSDT" in logger.logs()
-    assert "event=hole security=binance:BTCUSDT feed=book" in logger.logs()
 
 
 def assert_right_from_now_on(logger: Logger, simulator: Simulator) -> None:
