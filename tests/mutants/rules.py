@@ -100,6 +100,14 @@ MUTANTS = (
         "test_nothing_is_waited_for_from_a_closed_connection_whose_kept_updates_join_a_snapshot",
     ),
     Mutant(
+        "a base that updates on their way will join stays",
+        "book/sync.py",
+        "is_joining = self.state is State.BASED and not self._kept and self.connections.have_brought",
+        "is_joining = False",
+        f"{UNIT}/book/test_sync.py::"
+        "test_a_later_snapshot_does_not_replace_a_base_whose_updates_are_on_their_way",
+    ),
+    Mutant(
         "a snapshot counts at its update id",
         "book/sync.py",
         "        self.state = State.BASED\n        self.last_id = snapshot_id\n",

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(600)]
 ROUNDS = ((4, 1), (5, 2))
 """Seeds, and lines of a venue."""
 
-ACCIDENTS = 25
+ACCIDENTS = 16
 
 
 def test_after_any_accidents_only_what_no_line_received_is_missing(

@@ -85,10 +85,7 @@ def test_a_later_snapshot_replaces_a_base_that_nothing_was_applied_to() -> None:
 
 
 def test_a_later_snapshot_does_not_replace_a_base_whose_updates_are_on_their_way() -> None:
-    sync = Sync()
-    sync.offer(update(5, 6))
-    assert sync.accepts(8)
-    sync.base(8, 0)
+    sync = based(8, update(5, 6))
     assert not sync.accepts(15)
     assert ids(sync.offer(update(7, 9))) == [(7, 9)]
 
