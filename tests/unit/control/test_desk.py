@@ -69,7 +69,7 @@ def test_add_of_a_symbol_that_the_venue_refuses_is_an_error_and_is_undone() -> N
     made = desk()
     ask(made, "add", security="nosuch")
     told = beat(made, "ingest-binance-a", binance_NOSUCH={"state": "refused", "reason": "no such symbol"})
-    assert error(told) == ("unknown_security", "no such symbol")
+    assert error(told) == ("unknown_security", "binance:NOSUCH: no such symbol")
     assert registry.names(made.desired) == [A, B]
     assert [type(effect) for effect in told] == [Keep, Say, Answer]
 
