@@ -28,6 +28,8 @@ from wire.service import Beats, Loop, log, process_name, run_process
 from wire.settings import Settings
 
 PASS_S = 300.0
+AWAY_S = 10.0
+"""Between two tries while the database is away."""
 LATE_S = 86_400
 ALL_S = 86_400.0
 NICE = 10
@@ -107,11 +109,11 @@ class Background:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            if self._settings.compact_seconds:
-                self._pass_once()
-            self._ending.wait(PASS_S)
+            is_there = self._pass_once() if self._settings.compact_seconds else True
+            self._ending.wait(PASS_S if is_there else AWAY_S)
 
-    def _pass_once(self) -> None:
+    def _pass_once(self) -> bool:
+        """Merge what is old; say whether the database was there for it."""
         try:
             with alone(self._settings):
                 self._pass()
@@ -119,10 +121,13 @@ class Background:
         except (CannotCompact, WrongWindow) as failed:
             error = str(failed)
         except PyMongoError as failed:
-            error = describe(failed, self._server)
+            # (the store says that it is away, and status with it: nothing is wrong here)
+            log.info('event=database_away reason="%s"', describe(failed, self._server))
+            return False
         if error and error != self._error:
             log.error('event=not_merged reason="%s"', error)
         self._error = error
+        return True
 
     def _pass(self) -> None:
         merging = compactor(self._database, self._settings)
