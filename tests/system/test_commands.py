@@ -163,7 +163,7 @@ def test_frames_that_cannot_be_read_disturb_nothing(logger: Logger, simulator: S
 def test_an_update_that_cannot_be_true_keeps_nothing_away_that_follows(
     logger: Logger, simulator: Simulator
 ) -> None:
-    last_id = simulator.truth_range("binance", "BTCUSDT")["last_id"] + 5
+    last_id = simulator.truth_range("binance", "BTCUSDT")["last_id"] + 1000  # (the market goes on meanwhile)
     levels = '"b":[["NaN","1"]],"a":[["1","-1"]]'
     update = f'{{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":{last_id},{levels}}}'
     simulator.fault("binance", "garbage", text=f'{{"stream":"btcusdt@depth@100ms","data":{update}}}')
