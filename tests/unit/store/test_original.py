@@ -76,7 +76,9 @@ def column(*values: int) -> np.ndarray:
 def book(at_ms: int) -> Book:
     bids, asks = np.array([[100_00, 5]]), np.array([[100_02, 7]])
     moment = T0 + at_ms * MS
-    return Book("binance:BTCUSDT", moment, 1, bids, asks, 2, 1, (None, None), "proven", None, False, moment)
+    return Book(
+        "binance:BTCUSDT", moment, 1, bids, asks, 2, 1, (None, None), "proven", None, False, moment, moment
+    )
 
 
 def changes(*rows: tuple[int, int, int]) -> Changes:
