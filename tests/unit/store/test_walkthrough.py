@@ -17,7 +17,7 @@ README = Path(__file__).parents[3] / "README.md"
 
 
 def blocks() -> list[str]:
-    section = README.read_text(encoding="utf-8").partition("## Reading in Python\n")[2].partition("\n## ")[0]
+    section = README.read_text(encoding="utf-8").partition("## Reading in Python\n")[2].partition("\n##")[0]
     return re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 
 
