@@ -16,6 +16,8 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+from book.mixing cimport mix
+
 cdef int64_t LARGEST = 0x7FFFFFFFFFFFFFFF
 cdef int64_t ABSENT = -LARGEST - 1
 cdef Py_ssize_t MOST_ORDERS = 0x7FFFFFF0
@@ -56,14 +58,6 @@ cdef struct Change:
     int64_t price
     int64_t size
     int64_t old
-
-
-cdef inline uint64_t mix(uint64_t x) noexcept nogil:
-    x ^= x >> 30
-    x *= <uint64_t>0xBF58476D1CE4E5B9
-    x ^= x >> 27
-    x *= <uint64_t>0x94D049BB133111EB
-    return x ^ (x >> 31)
 
 
 cdef inline Py_ssize_t place_of(Side* side, int64_t key) noexcept nogil:

@@ -11,6 +11,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+from book.mixing cimport mix
 from venue.scaling cimport fitting
 
 
@@ -20,14 +21,6 @@ cdef struct Side:
     Py_ssize_t count
     Py_ssize_t room
     Py_ssize_t dead
-
-
-cdef inline uint64_t mix(uint64_t x) noexcept nogil:
-    x ^= x >> 30
-    x *= <uint64_t>0xBF58476D1CE4E5B9
-    x ^= x >> 27
-    x *= <uint64_t>0x94D049BB133111EB
-    return x ^ (x >> 31)
 
 
 cdef int make_room(Side* side, Py_ssize_t room) except -1:
