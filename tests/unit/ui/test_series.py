@@ -1,8 +1,6 @@
 """The commands that print series and draw pictures, on an archive with a hole."""
 
 import builtins
-import json
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,38 +8,16 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.embedded import Server, mongo, mongo_server
+from tests.embedded import mongo, mongo_server
 from tests.unit.store.recorded import Market, S
+from tests.unit.store.test_commands import Obl, obl
 from tests.unit.store.test_history import store
 from ui import pictures
-from ui.cli import run
 from wire.times import iso
 
-__all__ = ["mongo", "mongo_server"]
+__all__ = ["mongo", "mongo_server", "obl"]
 
 pytestmark = pytest.mark.mongo
-
-Obl = Callable[..., tuple[int, list[dict[str, Any]], str]]
-
-
-@pytest.fixture
-def obl(
-    mongo_server: Server,
-    mongo: Database[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Obl:
-    monkeypatch.setenv("MONGODB_ENDPOINT", f"127.0.0.1:{mongo_server.port}")
-    monkeypatch.setenv("MONGODB_DATABASE", mongo.name)
-
-    def command(*words: str) -> tuple[int, list[dict[str, Any]], str]:
-        code = run(words)
-        said = capsys.readouterr()
-        lines = [json.loads(line) for line in said.out.splitlines()] if "--json" in words else []
-        assert said.err.count("\n") <= 1, "one line says it"
-        return code, lines, said.err or said.out
-
-    return command
 
 
 @pytest.fixture
