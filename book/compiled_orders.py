@@ -39,7 +39,7 @@ class CompiledOrderBook:
     @property
     def fold(self) -> Levels:
         """Return the L2 book that the orders fold to, as it is now."""
-        bids, prices, sizes = self._levels()
+        bids, prices, sizes = self.levels()
         rows = list(zip(prices.tolist(), sizes.tolist(), strict=True))
         levels = Levels()
         levels.replace(rows[:bids], rows[bids:], self.scales)
@@ -54,6 +54,17 @@ class CompiledOrderBook:
         for row in rows:
             if not orders.add(*row):
                 raise Refused(f"more at the price {row.price} than 64 bits hold")
+        orders.unknown = self._orders.unknown
+        self._orders, self.scales = orders, scales
+
+    def fill(self, columns: OrderColumns, scales: Scales) -> None:
+        """Do what ``OrderBook.fill`` says."""
+        prices = columns.numbers()[0]
+        bids, asks = prices[: columns.bids], prices[columns.bids :]
+        best_first = bool((bids[1:] <= bids[:-1]).all() and (asks[1:] >= asks[:-1]).all())
+        orders = self._filled(columns, scales, worst_first=best_first)
+        if best_first and orders.count < len(prices):  # an id twice: the first one counts
+            orders = self._filled(columns, scales, worst_first=False)
         orders.unknown = self._orders.unknown
         self._orders, self.scales = orders, scales
 
@@ -126,7 +137,7 @@ class CompiledOrderBook:
 
     def fold_hash(self) -> bytes:
         """Return the hash of the fold, made from its levels."""
-        bids, prices, sizes = self._levels()
+        bids, prices, sizes = self.levels()
         sides = (np.arange(len(prices)) >= bids).astype(np.int64)
         return of_levels(sides, prices, sizes, self.scales.price, self.scales.size)
 
@@ -134,7 +145,7 @@ class CompiledOrderBook:
         """Do what ``OrderBook.rescale`` says."""
         price_by = factor(self.scales.price, scales.price)
         size_by = factor(self.scales.size, scales.size)
-        _, prices, sizes = self._levels()
+        _, prices, sizes = self.levels()
         if len(prices):  # a level is at least as large as each of its orders
             rescaled(int(np.abs(prices).max()), price_by)
             rescaled(int(sizes.max()), size_by)
@@ -142,9 +153,17 @@ class CompiledOrderBook:
         self.scales = scales
         _weigh(self._orders, scales)
 
-    def _levels(self) -> tuple[int, Column, Column]:
+    def levels(self) -> tuple[int, Column, Column]:
+        """Do what ``OrderBook.levels`` says."""
         bids, prices, sizes = self._orders.levels()
         return bids, np.frombuffer(prices, np.int64), np.frombuffer(sizes, np.int64)
+
+    def _filled(self, columns: OrderColumns, scales: Scales, *, worst_first: bool) -> "Orders":
+        prices, sizes, placed_ids = columns.numbers()
+        ids, certain, orders = columns.order_ids, columns.certain_u1, self._empty(scales)
+        if not orders.add_all(columns.bids, prices, sizes, ids, placed_ids, certain, worst_first):
+            raise Refused("more at one price than 64 bits hold")
+        return orders
 
     @staticmethod
     def _empty(scales: Scales) -> "Orders":
@@ -159,9 +178,7 @@ def _weigh(orders: "Orders", scales: Scales) -> None:
 
 def _words(found: OrderColumns) -> tuple[Column, Column, Column, Column]:
     """Return side, price, size and placed id of all orders."""
-    prices, sizes, placed_ids = (
-        np.frombuffer(column, np.int64) for column in (found.prices, found.sizes, found.placed_ids)
-    )
+    prices, sizes, placed_ids = found.numbers()
     return (np.arange(len(prices)) >= found.bids).astype(np.int64), prices, sizes, placed_ids
 
 

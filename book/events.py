@@ -68,11 +68,15 @@ class OrderColumns(NamedTuple):
     placed_ids: bytes
     certain_u1: bytes
 
+    def numbers(self) -> tuple[Column, Column, Column]:
+        """Return prices, sizes and placed ids."""
+        columns = self.prices, self.sizes, self.placed_ids
+        prices, sizes, placed_ids = (np.frombuffer(column, np.int64) for column in columns)
+        return prices, sizes, placed_ids
+
     def rows(self) -> "list[Row]":
         """Return them one by one."""
-        prices, sizes, placed = (
-            np.frombuffer(column, "<i8").tolist() for column in (self.prices, self.sizes, self.placed_ids)
-        )
+        prices, sizes, placed = (column.tolist() for column in self.numbers())
         ids = (self.order_ids[at : at + 16] for at in range(0, len(self.order_ids), 16))
         certain = map(bool, self.certain_u1)
         sides = [0] * self.bids + [1] * (len(prices) - self.bids)

@@ -28,6 +28,16 @@ class Orders:
     def add(
         self, side: int, price: int, size: int, order_id: bytes, placed_id: int, certain: bool
     ) -> bool: ...
+    def add_all(
+        self,
+        bids: int,
+        prices: Column,
+        sizes: Column,
+        order_ids: bytes,
+        placed_ids: Column,
+        certain: bytes,
+        worst_first: bool,
+    ) -> bool: ...
     def crossed(self) -> bool: ...
     def levels(self) -> tuple[int, bytes, bytes]: ...
     def rows(self, depth: int) -> tuple[int, bytes, bytes, bytes, bytes, bytes]: ...

@@ -451,15 +451,48 @@ cdef class Orders:
 
     def add(self, int side, int64_t price, int64_t size, bytes order_id, int64_t placed_id, bint certain):
         """Place an order whose id is new and has 16 bytes; return False where more than 64 bits rest there."""
+        return bool(self.admit(side, price, size, PyBytes_AS_STRING(order_id), placed_id, certain))
+
+    cdef bint admit(
+        self, int side, int64_t price, int64_t size, const char* order_id, int64_t placed_id, bint certain
+    ) except -1:
         cdef uint64_t low, high
-        memcpy(&low, PyBytes_AS_STRING(order_id), 8)
-        memcpy(&high, PyBytes_AS_STRING(order_id) + 8, 8)
+        memcpy(&low, order_id, 8)
+        memcpy(&high, order_id + 8, 8)
         if size == 0 or self.find(low, high) >= 0:
             return True
         if self.check(side, price, size, True):
             return False
         self.changed = 0
         self.put(side, price, size, low, high, placed_id, certain)
+        return True
+
+    def add_all(
+        self,
+        Py_ssize_t bids,
+        const int64_t[::1] prices,
+        const int64_t[::1] sizes,
+        const uint8_t[::1] order_ids,
+        const int64_t[::1] placed_ids,
+        const uint8_t[::1] certain,
+        bint worst_first,
+    ):
+        """Place the orders, the first *bids* of them bids, as ``add`` does; return False where one does not fit.
+
+        With *worst_first* run by run of a price, the last first: a level behind all others is put in front.
+        """
+        cdef Py_ssize_t count = prices.shape[0], begin = count if worst_first else 0, end = count, n
+        while end > 0:
+            if worst_first:
+                begin = end - 1
+                while begin > 0 and begin != bids and prices[begin - 1] == prices[begin]:
+                    begin -= 1
+            for n in range(begin, end):
+                if not self.admit(
+                    n >= bids, prices[n], sizes[n], <const char*>&order_ids[16 * n], placed_ids[n], certain[n]
+                ):
+                    return False
+            end = begin
         return True
 
     def crossed(self):

@@ -35,7 +35,7 @@ from book.events import (
 )
 from book.hash import L3_WORDS, PENDING_ROWS, Sums, of_orders, words_of_id
 from book.levels import Levels
-from book.scales import LARGEST, Refused, Scales, factor, rescaled
+from book.scales import LARGEST, Column, Refused, Scales, factor, rescaled
 from venue.api import OrderKind
 from wire.runs import ABSENT
 
@@ -90,6 +90,14 @@ class OrderBook:
         self.fold.replace(totals[0].items(), totals[1].items(), scales)
         self.sum_up()
 
+    def fill(self, columns: OrderColumns, scales: Scales) -> None:
+        """Become *columns*, as ``replace`` does.
+
+        Raises:
+            Refused: what rests at a price does not fit 64 bits; the book is as it was.
+        """
+        self.replace(columns.rows(), scales)
+
     def apply(self, event: Event) -> list[LevelChange]:
         """Apply *event*; return the levels of the fold that it changed.
 
@@ -143,6 +151,11 @@ class OrderBook:
     def fold_hash(self) -> bytes:
         """Return the hash of the fold, made from its levels."""
         return self.fold.hash_from_scratch()
+
+    def levels(self) -> tuple[int, Column, Column]:
+        """Return how many bids there are, and price and size of all levels of the fold, best first."""
+        bids, _, prices, sizes = self.fold.columns()
+        return bids, np.array(prices, np.int64), np.array(sizes, np.int64)
 
     def rows(self, depth: int | None = None) -> tuple[int, list[Row]]:
         """Return how many are bids, and the rows of *depth* levels a side, best first, in queue order."""
@@ -233,7 +246,7 @@ class OrderBook:
         order = self._orders.get(event.order_id)
         if order is None:
             raise Desync(WHY[4])
-        if event.size > order.size:
+        if event.size > order.size or event.size == ABSENT:
             raise Desync(WHY[5])
         return self._resize(order, order.size - event.size)
 

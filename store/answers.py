@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from condition.codec import ChangeColumns, Int64s, OrderColumns, TradeColumns
-from store.fold import Certified, Fold, Orders
+from store.fold import Certified, Fold
+from store.order_fold import Orders
 from store.pieces import Piece
 
 Gaps = Literal["error", "include", "exclude"]

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from book.scales import Scales
 from condition.codec import Int64s
 from store.answers import Gap, Gaps, Trades
-from store.ladder import finer, scaled
+from store.ladder import scaled
+from store.scaling import finer
 from store.series import NONE, Bars
 from store.source import Source, over
 from venue.api import Side

@@ -1,22 +1,17 @@
-"""The book that an image and the rows after it come to.
-
-``LevelFold`` keeps the last size of each level; ``OrderFold`` replays order events through the same book that
-the recorder uses (book.orders), so queues come out in the recorder's order.  Both go on at the finest scale.
-"""
+"""The book that an image and the rows after it come to: of levels here, of orders in store.order_fold."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from book.hash import of_levels
-from book.orders import Desync, Event, OrderBook, Refused, Row
-from book.scales import Scales
-from condition.codec import BadBlock, ChangeColumns, Ids, ImageColumns, Int64s, OrderColumns, decode_image
+from book.scales import Refused, Scales
+from condition.codec import BadBlock, ChangeColumns, ImageColumns, Int64s, decode_image
+from store.order_fold import OrderFold, Orders
 from store.pieces import Piece
+from store.scaling import finer, times
 from store.unreadable import Damaged
-from venue.api import OrderKind
-from wire.runs import ABSENT
 
 try:
     from store import fold_loops as loops
@@ -30,19 +25,6 @@ Certified = tuple[int | None, int | None]
 
 PENDING_LEVELS = 500_000
 """Changes that are kept before they are folded: 12 MB."""
-
-_ON_THE_BOOK = np.array([OrderKind.OPEN, OrderKind.DONE, OrderKind.MATCH, OrderKind.CHANGE])
-
-
-class Orders(NamedTuple):
-    """The orders of an L3 book: ``bids`` rows of bids best first, then asks best first, in queue order."""
-
-    bids: int
-    prices: Int64s
-    sizes: Int64s
-    order_ids: Ids
-    placed_ids: Int64s
-    certain: Int64s
 
 
 def plain_newest(sides: Int64s, prices: Int64s) -> Int64s:
@@ -63,7 +45,7 @@ newest = compiled_newest if COMPILED else plain_newest
 
 
 class LevelFold:
-    """An L2 book."""
+    """An L2 book: the last size of each level, at the finest scales that were needed so far."""
 
     def __init__(self, image: ImageColumns, scales: Scales, certified: Certified) -> None:
         self.scales = scales
@@ -82,11 +64,17 @@ class LevelFold:
         rows = piece.rows
         if not isinstance(rows, ChangeColumns):
             raise Damaged(piece.block.id, "order events after an image of levels")
-        scales = _raised(self, piece)
+        block = piece.block
+        scales = finer(self.scales, block.price_scale, block.size_scale)
+        try:
+            if scales != self.scales:
+                self.rescale(scales)
+            prices = times(rows.prices, scales.price - block.price_scale)
+            sizes = times(rows.sizes, scales.size - block.size_scale)
+        except Refused as error:
+            raise Damaged(block.id, str(error)) from error
         pairs = np.stack((rows.bid_counts, rows.ask_counts), axis=1).ravel()
         sides = np.repeat(np.tile(np.array([0, 1], np.int64), len(rows.bid_counts)), pairs)
-        prices = _scaled(rows.prices, piece.block.price_scale, scales.price, piece.block.id)
-        sizes = _scaled(rows.sizes, piece.block.size_scale, scales.size, piece.block.id)
         self._chunks.append((sides, prices, sizes))
         self._pending += len(sides)
         if self._pending > PENDING_LEVELS:
@@ -100,7 +88,7 @@ class LevelFold:
         """
         sides, prices, sizes = self._settle()
         price_by, size_by = scales.price - self.scales.price, scales.size - self.scales.size
-        self._chunks = [(sides, _times(prices, price_by), _times(sizes, size_by))]
+        self._chunks = [(sides, times(prices, price_by), times(sizes, size_by))]
         low, high = self.certified
         self.certified = (
             None if low is None else low * 10**price_by,
@@ -134,90 +122,6 @@ class LevelFold:
         return whole
 
 
-class OrderFold:
-    """An L3 book."""
-
-    def __init__(self, image: ImageColumns, scales: Scales, certified: Certified) -> None:
-        self.certified = certified
-        self._book = OrderBook()
-        self._book.may_cross = (
-            True  # (what the recorder applied was possible: there may have been an auction)
-        )
-        columns = (
-            image.prices.tolist(),
-            image.sizes.tolist(),
-            image.placed_ids.tolist(),
-            image.certain.tolist(),
-        )
-        rows = zip(*columns, image.order_ids, strict=True)
-        self._book.replace(
-            (
-                Row(int(n >= image.bids), price, size, order_id.tobytes(), placed, bool(certain))
-                for n, (price, size, placed, certain, order_id) in enumerate(rows)
-            ),
-            scales,
-        )
-
-    @property
-    def scales(self) -> Scales:
-        """Return the book's scales."""
-        return self._book.scales
-
-    def apply(self, piece: Piece) -> None:
-        """Apply its events.
-
-        Raises:
-            Damaged: one of them cannot be true of this book.
-        """
-        try:
-            for event in events_of(piece, _raised(self, piece)):
-                self._book.apply(event)
-        except Desync as error:
-            raise Damaged(piece.block.id, str(error)) from error
-
-    def rescale(self, scales: Scales) -> None:
-        """Go on at finer *scales*.
-
-        Raises:
-            Refused: the book would not fit 64 bits.
-        """
-        self._book.rescale(scales)
-
-    def levels(self) -> tuple[Int64s, Int64s]:
-        """Return bids and asks, rows of price and size, best first."""
-        bids, _, prices, sizes = self._book.fold.columns()
-        rows = np.stack((np.array(prices, np.int64), np.array(sizes, np.int64)), axis=1)
-        return rows[:bids], rows[bids:]
-
-    def orders(self) -> Orders:
-        """Return every order, in queue order."""
-        bids, rows = self._book.rows()
-        ids = np.frombuffer(b"".join(row.order_id for row in rows), np.uint8).reshape(-1, 16)
-        return Orders(
-            bids,
-            np.array([row.price for row in rows], np.int64),
-            np.array([row.size for row in rows], np.int64),
-            ids,
-            np.array([row.placed_id for row in rows], np.int64),
-            np.array([row.certain for row in rows], np.int64),
-        )
-
-    def changes(self, piece: Piece) -> list[list[tuple[int, int, int, int]]]:
-        """Apply its events and return for each the levels that it changed: side, price, new and old size.
-
-        Raises:
-            Damaged: one of them cannot be true of this book.
-        """
-        try:
-            return [self._book.apply(event) for event in events_of(piece, _raised(self, piece), whole=True)]
-        except Desync as error:
-            raise Damaged(piece.block.id, str(error)) from error
-
-    def hash(self) -> bytes:
-        """Return the book's hash."""
-        return self._book.hash()
-
-
 Fold = LevelFold | OrderFold
 
 
@@ -234,60 +138,10 @@ def fold_of(image: Mapping[str, Any], *, verify: bool) -> Fold:
         certified = (image["certified"]["bid_low"], image["certified"]["ask_high"])
         made = OrderFold if image["book"] == "l3" else LevelFold
         fold = made(rows, scales, certified)
-    except BadBlock as error:
+    except (BadBlock, Refused) as error:
         raise Damaged(identity, str(error)) from error
     except (KeyError, TypeError) as error:
         raise Damaged(identity, f"it has no {error}") from error
     if verify and fold.hash() != bytes(image["hash"]):
         raise Damaged(identity, "its rows have another hash")
     return fold
-
-
-def events_of(piece: Piece, scales: Scales, *, whole: bool = False) -> list[Event]:
-    """Return the events that move a book (all of them when *whole*), in units of *scales*.
-
-    Raises:
-        Damaged: they are no order events, or do not fit 64 bits.
-    """
-    rows = piece.rows
-    if not isinstance(rows, OrderColumns):
-        raise Damaged(piece.block.id, "changes of levels after an image of orders")
-    chosen = np.arange(len(rows.ids)) if whole else np.flatnonzero(np.isin(rows.kinds, _ON_THE_BOOK))
-    prices = _scaled(rows.prices[chosen], piece.block.price_scale, scales.price, piece.block.id)
-    sizes = _scaled(rows.sizes[chosen], piece.block.size_scale, scales.size, piece.block.id)
-    columns = (rows.ids[chosen], rows.kinds[chosen], rows.sides[chosen])
-    ids = [order_id.tobytes() for order_id in rows.order_ids[chosen]]
-    numbers = (column.tolist() for column in (*columns, prices, sizes))
-    return [
-        Event(event_id, kind, side, order_id, price, size)
-        for event_id, kind, side, price, size, order_id in zip(*numbers, ids, strict=True)
-    ]
-
-
-def _raised(fold: Fold, piece: Piece) -> Scales:
-    """Return the scales to apply *piece* at, having raised the book's where the piece is finer."""
-    block, now = piece.block, fold.scales
-    scales = Scales(max(now.price, block.price_scale), max(now.size, block.size_scale))
-    if scales != now:
-        try:
-            fold.rescale(scales)
-        except Refused as error:
-            raise Damaged(block.id, str(error)) from error
-    return scales
-
-
-def _scaled(values: Int64s, of: int, to: int, identity: str) -> Int64s:
-    if of == to or not len(values):
-        return values
-    try:
-        return np.where(values == ABSENT, ABSENT, _times(np.where(values == ABSENT, 0, values), to - of))
-    except Refused as error:
-        raise Damaged(identity, str(error)) from error
-
-
-def _times(values: Int64s, decimals: int) -> Int64s:
-    by = int(10**decimals)
-    if len(values) and max(abs(int(values.min())), abs(int(values.max()))) * by >= 2**63:
-        raise Refused(f"a value does not fit 64 bits with {decimals} decimals more")
-    product: Int64s = values * by
-    return product

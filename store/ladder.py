@@ -6,9 +6,10 @@ A side's *key* is its price, negated for bids: best first is rising keys on both
 import numpy as np
 import numpy.typing as npt
 
-from book.scales import Scales
+from book.scales import Refused, Scales
 from condition.codec import Int64s
 from store.answers import Book, Changes
+from store.scaling import finer, times
 from store.unreadable import Unreadable
 
 Places = npt.NDArray[np.intp]
@@ -118,24 +119,16 @@ def brought(book: LevelBook, batch: Changes) -> tuple[npt.NDArray[np.bool_], Int
     return sides_of(batch), prices, scaled(batch.rows.sizes, scales.size - batch.size_scale, batch.security)
 
 
-def finer(scales: Scales, price_scale: int, size_scale: int) -> Scales:
-    """Return the higher of both, each."""
-    return Scales(max(scales.price, price_scale), max(scales.size, size_scale))
-
-
 def scaled(values: Int64s, by: int, security: str) -> Int64s:
     """Return *values* with *by* decimals more.
 
     Raises:
         Unreadable: one does not fit 64 bits.
     """
-    if not by or not len(values):
-        return values
-    largest = max(abs(int(values.min())), abs(int(values.max())))
-    if largest * 10**by >= 2**63:
-        raise Unreadable(f"{security}: {largest} does not fit 64 bits with {by} decimals more")
-    product: Int64s = values * np.int64(10**by)
-    return product
+    try:
+        return times(values, by)
+    except Refused as error:
+        raise Unreadable(f"{security}: {error}") from error
 
 
 def _newest(keys: Int64s, sizes: Int64s) -> tuple[Int64s, Int64s]:

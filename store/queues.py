@@ -5,94 +5,52 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from book.orders import Desync, Event, OrderBook, Refused, Row
 from book.scales import Scales
-from condition.codec import ChangeColumns, Int64s
 from store.answers import Answer, Book, Changes, Gap, Gaps, OrderEvents
-from store.ladder import finer, scaled
+from store.order_fold import OrderFold, Told
+from store.scaling import finer
 from store.series import QueuePositions
 from store.source import Source, over
-from store.unreadable import Damaged, Unreadable
-from wire.runs import ABSENT
+from store.unreadable import Unreadable
 
 CHUNK_ROWS = 1 << 16
 """Rows of positions that are given together: 4 MB."""
 
 
-class Queues:
-    """An L3 book that goes on from an answer of the archive."""
+def _book(answer: Book) -> OrderFold:
+    """Return the book of *answer*, to go on from.
 
-    def __init__(self, book: Book) -> None:
-        held = book.orders
-        if held is None:
-            raise Unreadable(f"{book.security} is recorded by levels: there are no orders")
-        self.security = book.security
-        self.book = OrderBook()
-        self.book.may_cross = True  # (what the recorder applied was possible: there may have been an auction)
-        columns = (held.prices, held.sizes, held.placed_ids, held.certain)
-        rows = zip(*(column.tolist() for column in columns), held.order_ids, strict=True)
-        self.book.replace(
-            (
-                Row(int(n >= held.bids), price, size, order_id.tobytes(), placed, bool(certain))
-                for n, (price, size, placed, certain, order_id) in enumerate(rows)
-            ),
-            Scales(book.price_scale, book.size_scale),
-        )
+    Raises:
+        Unreadable: it has levels only.
+    """
+    if answer.orders is None:
+        raise Unreadable(f"{answer.security} is recorded by levels: there are no orders")
+    return OrderFold(answer.orders, Scales(answer.price_scale, answer.size_scale), answer.certified)
 
-    def moved(self, batch: OrderEvents) -> Iterator[tuple[Event, list[tuple[int, int, int, int]]]]:
-        """Apply the events one by one, yielding each with the levels it changed: side, price, new, old size.
 
-        Raises:
-            Damaged: one of them cannot be true of this book.
-        """
-        try:
-            for event in self._events(batch):
-                yield event, self.book.apply(event)
-        except (Desync, Refused) as error:
-            raise Damaged(f"{self.security} (window {batch.start_ns})", str(error)) from error
+def _told(batch: OrderEvents) -> Told:
+    name = f"{batch.security} (window {batch.start_ns})"
+    return Told(batch.rows, Scales(batch.price_scale, batch.size_scale), name)
 
-    def changes(self, batch: OrderEvents) -> Changes:
-        """Apply the events and return what they do to the levels, a row each."""
-        bids, asks, prices, sizes = [], [], [], []
-        for _, moved in self.moved(batch):
-            levels: dict[tuple[int, int], tuple[int, int]] = {}
-            for side, price, size, old in moved:
-                levels[side, price] = (size, levels.get((side, price), (0, old))[1])
-            kept = [(*at, size) for at, (size, old) in sorted(levels.items()) if size != old]
-            bids.append(sum(side == 0 for side, _, _ in kept))
-            asks.append(len(kept) - bids[-1])
-            prices += [price for _, price, _ in kept]
-            sizes += [size for _, _, size in kept]
-        rows, scales = batch.rows, self.book.scales
-        columns = (np.array(column, np.int64) for column in (bids, asks, prices, sizes))
-        made = ChangeColumns(rows.ids, rows.ids, rows.times_ns, rows.effective_ns, rows.received_ns, *columns)
-        return Changes(
-            self.security, batch.start_ns, scales.price, scales.size, True, rows.effective_ns, made
-        )
 
-    def _events(self, batch: OrderEvents) -> list[Event]:
-        scales = finer(self.book.scales, batch.price_scale, batch.size_scale)
-        if scales != self.book.scales:
-            self.book.rescale(scales)
-        rows = batch.rows
-        prices = _present(rows.prices, scales.price - batch.price_scale, self.security)
-        sizes = _present(rows.sizes, scales.size - batch.size_scale, self.security)
-        columns = (column.tolist() for column in (rows.ids, rows.kinds, rows.sides))
-        ids = (order_id.tobytes() for order_id in rows.order_ids)
-        given = zip(*columns, ids, prices.tolist(), sizes.tolist(), strict=True)
-        return [Event(*each) for each in given]
+def _changes(book: OrderFold, batch: OrderEvents) -> Changes:
+    rows = book.changes(_told(batch))
+    price_scale, size_scale = book.scales.price, book.scales.size
+    return Changes(
+        batch.security, batch.start_ns, price_scale, size_scale, True, batch.rows.effective_ns, rows
+    )
 
 
 def levels_of(answers: Iterable[Answer]) -> Iterator[Book | Changes | Gap]:
     """Yield a replay with changes of levels in the place of order events."""
-    queues: Queues | None = None
+    book: OrderFold | None = None
     for answer in answers:
         if isinstance(answer, Book):
-            queues = Queues(answer) if answer.orders is not None else None
+            book = _book(answer) if answer.orders is not None else None
             yield answer
         elif isinstance(answer, OrderEvents):
-            if queues is not None:
-                yield queues.changes(answer)
+            if book is not None:
+                yield _changes(book, answer)
         elif isinstance(answer, Changes | Gap):
             yield answer
 
@@ -122,14 +80,14 @@ class _Followed:
         self.security, self.order_id = security, order_id
         self.rows: list[tuple[int, ...]] = []
         self.scales = Scales()
-        self._queues: Queues | None = None
+        self._book: OrderFold | None = None
         self._last: tuple[int, ...] = ()
         self._at: tuple[int, int] = (0, 0)
         self._where: tuple[int, int] | None = None
         """Side and price."""
 
     def begin(self, book: Book, moment_ns: int) -> None:
-        self._queues = Queues(book)
+        self._book = _book(book)
         self._raise()
         self._look(moment_ns, book.update_id or 0, stale=book.stale)
 
@@ -140,10 +98,10 @@ class _Followed:
             self._last = (*self._last[:-1], 1)
 
     def apply(self, batch: OrderEvents) -> None:
-        if self._queues is None:
+        if self._book is None:
             return
         times = iter(batch.rows.effective_ns.tolist())
-        for event, moved in self._queues.moved(batch):
+        for event, moved in self._book.moved(_told(batch)):
             moment_ns = next(times)
             self._raise()
             self._at = (moment_ns, event.id)
@@ -164,7 +122,7 @@ class _Followed:
 
     def _look(self, moment_ns: int, update_id: int, *, stale: bool) -> None:
         self._at = (moment_ns, update_id)
-        found = self._queues.book.place(self.order_id) if self._queues is not None else None
+        found = self._book.place(self.order_id) if self._book is not None else None
         if found is None:
             self._where = None
             if self._last and self._last[1]:
@@ -181,9 +139,9 @@ class _Followed:
 
     def _raise(self) -> None:
         """Bring the rows to the book's scales, which only ever become finer."""
-        if self._queues is None or self._queues.book.scales == self.scales:
+        if self._book is None or self._book.scales == self.scales:
             return
-        scales = finer(self.scales, *_pair(self._queues.book.scales))
+        scales = finer(self.scales, *_pair(self._book.scales))
         price_by, size_by = 10 ** (scales.price - self.scales.price), 10 ** (scales.size - self.scales.size)
         self.rows = [
             (a, b, price * price_by, size * size_by, n, ahead * size_by, c, s)
@@ -192,8 +150,8 @@ class _Followed:
         if self._last:
             price, size, n, ahead, c, s = self._last
             self._last = (price * price_by, size * size_by, n, ahead * size_by, c, s)
-        if self._queues.book.scales != scales:
-            self._queues.book.rescale(scales)
+        if self._book.scales != scales:
+            self._book.rescale(scales)
         self.scales = scales
 
 
@@ -211,10 +169,3 @@ def id_bytes(text: str) -> bytes:
 
 def _pair(scales: Scales) -> tuple[int, int]:
     return scales.price, scales.size
-
-
-def _present(values: Int64s, by: int, security: str) -> Int64s:
-    if not by:
-        return values
-    absent = values == ABSENT
-    return np.where(absent, ABSENT, scaled(np.where(absent, 0, values), by, security))

@@ -16,7 +16,8 @@ import numpy as np
 from condition.codec import ChangeColumns, OrderColumns, TradeColumns
 from store.answers import Answer, Book, Changes, Found, Gap, Gaps, OrderEvents, Trades
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block
-from store.fold import Fold, OrderFold, fold_of
+from store.fold import Fold, fold_of
+from store.order_fold import OrderFold, told
 from store.pieces import Piece, cut_rows
 from store.unreadable import Damaged, NotStored
 from store.walk import Join, Link, end_after, hole, link, walk
@@ -271,22 +272,5 @@ def _events(security: str, piece: Piece) -> OrderEvents:
 
 def _folded(security: str, piece: Piece, fold: OrderFold) -> Changes:
     """Return what the order events of *piece* do to the levels of the book *fold*, applying them."""
-    bids, asks, prices, sizes = [], [], [], []
-    for moved in fold.changes(piece):
-        levels: dict[tuple[int, int], tuple[int, int]] = {}
-        for side, price, size, old in moved:
-            levels[side, price] = (size, levels.get((side, price), (0, old))[1])
-        kept = [(side, price, size) for (side, price), (size, old) in sorted(levels.items()) if size != old]
-        bids.append(sum(side == 0 for side, _, _ in kept))
-        asks.append(len(kept) - bids[-1])
-        prices += [price for _, price, _ in kept]
-        sizes += [size for _, _, size in kept]
-    rows = piece.rows
-    columns = (np.array(column, np.int64) for column in (bids, asks, prices, sizes))
-    netted = ChangeColumns(
-        piece.first_ids, piece.last_ids, rows.times_ns, rows.effective_ns, rows.received_ns, *columns
-    )
-    scales, block = fold.scales, piece.block
-    return Changes(
-        security, block.start_ns, scales.price, scales.size, block.has_ids, piece.visible_ns, netted
-    )
+    rows, scales, block = fold.changes(told(piece)), fold.scales, piece.block
+    return Changes(security, block.start_ns, scales.price, scales.size, block.has_ids, piece.visible_ns, rows)

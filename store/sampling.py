@@ -13,8 +13,9 @@ import numpy as np
 from book.scales import Scales
 from store.answers import PROVEN, UNVERIFIABLE, Book, Changes, Gap, Gaps
 from store.blocks import BOOK_KINDS
-from store.ladder import LevelBook, brought, ends_of, finer
+from store.ladder import LevelBook, brought, ends_of
 from store.queues import levels_of
+from store.scaling import finer
 from store.series import NO_ID, NONE, BookSample, Depth
 from store.source import Source, over
 

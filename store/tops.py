@@ -7,9 +7,10 @@ import numpy as np
 
 from book.scales import Scales
 from store.answers import PROVEN, UNVERIFIABLE, Book, Changes, Gap, Gaps
-from store.ladder import Ladder, LevelBook, finer, scaled, sides_of
+from store.ladder import Ladder, LevelBook, scaled, sides_of
 from store.queues import levels_of
 from store.sampling import CHUNK_VALUES, depth
+from store.scaling import finer
 from store.series import NO_ID, NONE, Tops
 from store.source import Source, over
 

@@ -253,4 +253,11 @@ MUTANTS = (
         "self._closed_until = max(self._closed_until, now)",
         f"{UNIT}/ingest/test_budget.py::test_retry_after_closes_it_for_that_long_even_when_it_would_have_filled",
     ),
+    Mutant(
+        "a stored block gives the compiled loops nothing that they cannot bear",
+        "store/order_fold.py",
+        "if ((column < 0) | (column >= len(known))).any():",
+        "if (column < 0).any():",
+        f"{UNIT}/store/test_order_fold.py::test_events_that_no_venue_sends_are_damage_and_nothing_worse",
+    ),
 )

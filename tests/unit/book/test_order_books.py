@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from book import table
 from book.compiled_orders import COMPILED, AnyOrderBook, CompiledOrderBook
-from book.events import Event, Events, Row
+from book.events import Event, Events, OrderColumns, Row
 from book.orders import OrderBook
 from book.scales import LARGEST, Refused, Scales
 from venue.api import OrderKind
@@ -229,6 +229,31 @@ def plain_of(book: AnyOrderBook) -> OrderBook:
 
 
 @pytest.mark.parametrize("kind", BOOKS)
+@given(rested=rests, best_first=st.booleans())
+def test_columns_of_orders_fill_a_book_as_their_rows_do(
+    kind: type[AnyOrderBook], rested: list[Row], best_first: bool
+) -> None:
+    def place(row: Row) -> tuple[int, int]:
+        return row.side, (row.price if row.side else -row.price) * best_first
+
+    rows = sorted(rested, key=place)
+    model, book = Model(rows), kind()
+    book.replace([Row(0, 5, 1, NAMES[0], 1, True)], Scales())
+    book.fill(stored(rows), Scales(2, 1))
+    assert is_same(book, model)
+    bids, found, sizes = book.levels()
+    assert fold_of(book) == [
+        (int(n >= bids), *level) for n, level in enumerate(zip(found.tolist(), sizes.tolist(), strict=True))
+    ]
+
+
+def stored(rows: list[Row]) -> OrderColumns:
+    prices, sizes, placed = (np.array([row[n] for row in rows], np.int64).tobytes() for n in (1, 2, 4))
+    ids, certain = b"".join(row.order_id for row in rows), bytes(row.certain for row in rows)
+    return OrderColumns(sum(row.side == 0 for row in rows), prices, sizes, ids, placed, certain)
+
+
+@pytest.mark.parametrize("kind", BOOKS)
 @given(rested=rests, said=events)
 def test_raised_scales_multiply_everything_and_keep_the_hash(
     kind: type[AnyOrderBook], rested: list[Row], said: list[Said]
@@ -271,5 +296,7 @@ def test_a_body_with_more_at_a_price_than_64_bits_hold_is_refused(kind: type[Any
     rows = [Row(0, 5, 2**62, name, 1, True) for name in NAMES[:2]]
     with pytest.raises(Refused):
         book.replace(rows, Scales())
+    with pytest.raises(Refused):
+        book.fill(stored(rows), Scales())
     assert len(book) == 1
     assert book.hash() == book.hash_from_scratch()
