@@ -274,11 +274,34 @@ def encode_changes(rows: ChangeColumns, level: int = QUICK) -> dict[str, Any]:
     return binary_fields(body, pack_receipts(rows.times_ns, rows.received_ns, level))
 
 
-def _counts(reader: ColumnReader, rows: int) -> Int64s:
+def plain_counts(counts: Int64s, most: int) -> tuple[int, int]:
+    """Return the sum of *counts* and how many are not 0.
+
+    (-1, 0) where one is negative, or they are more than *most*.
+    """
+    if len(counts) and (counts.min() < 0 or counts.max() > most):
+        return -1, 0
+    total = int(counts.sum())
+    return (total, int(np.count_nonzero(counts))) if total <= most else (-1, 0)
+
+
+_sum_of = loops.counts if COMPILED else plain_counts
+
+
+class _Counts(NamedTuple):
+    """Of one side: the levels of each update, all of them, and how many updates have some."""
+
+    each: Int64s
+    levels: int
+    updates: int
+
+
+def _counts(reader: ColumnReader, rows: int) -> _Counts:
     counts = reader.take(rows)
-    if len(counts) and (counts.min() < 0 or counts.max() > MAX_VALUES or counts.sum() > MAX_VALUES):
-        raise BadBlock(f"an update of {int(counts.min())} or {int(counts.max())} levels")
-    return counts
+    levels, updates = _sum_of(counts, MAX_VALUES)
+    if levels < 0:
+        raise BadBlock(f"updates of {int(counts.min())} to {int(counts.max())} levels")
+    return _Counts(counts, levels, updates)
 
 
 def decode_changes(fields: Mapping[str, Any], *, receipts: bool = True) -> ChangeColumns:
@@ -296,8 +319,9 @@ def decode_changes(fields: Mapping[str, Any], *, receipts: bool = True) -> Chang
         raise BadBlock(f"{len(id_steps)} id steps of {rows} updates")
     times = summed(first_time, reader.take(max(0, rows - 1)), rows)
     effective = times + reader.take(rows)
-    bid_counts, ask_counts = _counts(reader, rows), _counts(reader, rows)
-    levels = _levels(reader, (bid_base, ask_base), bid_counts, ask_counts)
+    bids, asks = _counts(reader, rows), _counts(reader, rows)
+    bid_counts, ask_counts = bids.each, asks.each
+    levels = _levels(reader, (bid_base, ask_base), bids, asks)
     reader.end()
     first_ids = summed(first_id, id_steps + spans[:-1] + 1, rows)
     prices, sizes = (compiled_rows if COMPILED else plain_rows)(levels, bid_counts, ask_counts)
@@ -307,12 +331,10 @@ def decode_changes(fields: Mapping[str, Any], *, receipts: bool = True) -> Chang
     )
 
 
-def _levels(reader: ColumnReader, bases: tuple[int, int], bid_counts: Int64s, ask_counts: Int64s) -> Levels:
-    bid_updates, ask_updates = int(np.count_nonzero(bid_counts)), int(np.count_nonzero(ask_counts))
-    bids, asks = int(bid_counts.sum()), int(ask_counts.sum())
-    bid_tops, ask_tops = reader.take(max(0, bid_updates - 1)), reader.take(max(0, ask_updates - 1))
-    bid_steps, ask_steps = reader.take(bids - bid_updates), reader.take(asks - ask_updates)
-    kept = reader.take(bids + asks)
+def _levels(reader: ColumnReader, bases: tuple[int, int], bids: _Counts, asks: _Counts) -> Levels:
+    bid_tops, ask_tops = reader.take(max(0, bids.updates - 1)), reader.take(max(0, asks.updates - 1))
+    bid_steps, ask_steps = reader.take(bids.levels - bids.updates), reader.take(asks.levels - asks.updates)
+    kept = reader.take(bids.levels + asks.levels)
     sizes = reader.take(int(np.count_nonzero(kept)))
     return Levels(*bases, bid_tops, ask_tops, bid_steps, ask_steps, kept, sizes)
 

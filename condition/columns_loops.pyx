@@ -264,3 +264,52 @@ def container(bytes data, Py_ssize_t at):
     if taken != <uint64_t>(size - at):
         return None
     return [(kinds[n], counts[n], data[at + begins[n] : at + ends[n]]) for n in range(columns)]
+
+
+cdef enum:
+    CONSTANT = 1, VARINTS = 2, BITS = 5  # condition.columns.Encoding
+
+
+cdef Py_ssize_t zigzag(const unsigned char* data, Py_ssize_t at, Py_ssize_t size, int64_t* value) noexcept:
+    cdef uint64_t raw
+    at = uvarint(data, at, size, &raw)
+    value[0] = <int64_t>(raw >> 1) ^ -<int64_t>(raw & 1)
+    return at
+
+
+def small(int encoding, bytes data, int64_t[::1] values):
+    """Write the values of a column whose encoding is one of the three; return whether that was done.
+
+    Not where something is wrong or unusually large: the plain reader says what.
+    """
+    cdef const unsigned char* source = <const unsigned char*>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t size = len(data), count = values.shape[0], at = 0, n
+    cdef int64_t value = 0
+    if encoding == CONSTANT:
+        at = zigzag(source, 0, size, &value)
+        for n in range(count):
+            values[n] = value
+    elif encoding == VARINTS:
+        for n in range(count):
+            at = zigzag(source, at, size, &values[n])
+            if at < 0:
+                return False
+    elif encoding == BITS and size == (count + 7) // 8:
+        for n in range(count):
+            values[n] = source[n >> 3] >> (n & 7) & 1
+        at = size
+    else:
+        return False
+    return at == size
+
+
+def counts(const int64_t[::1] values, int64_t most):
+    """Return the sum of *values* and how many are not 0; (-1, 0) where one is negative or they are more than *most*."""
+    cdef Py_ssize_t n, found = 0
+    cdef int64_t total = 0
+    for n in range(values.shape[0]):
+        if values[n] < 0 or values[n] > most - total:
+            return -1, 0
+        total += values[n]
+        found += values[n] != 0
+    return total, found

@@ -104,6 +104,41 @@ def plain_container(data: bytes, at: int) -> list[Found]:
     return columns
 
 
+def plain_small(encoding: int, count: int, data: bytes) -> Int64s:
+    """Return the values of a column that is neither pcodec's nor scaled.
+
+    Raises:
+        BadBlock: it is damaged, or of an unknown encoding.
+    """
+    source = _Bytes(data)
+    match encoding:
+        case Encoding.ZEROS:
+            values = np.zeros(count, np.int64)
+        case Encoding.CONSTANT:
+            values = np.full(count, source.zigzag(), np.int64)
+        case Encoding.VARINTS:
+            if count > len(data):
+                raise BadBlock(f"{count} varints in {len(data)} bytes")
+            values = np.fromiter((source.zigzag() for _ in range(count)), np.int64, count)
+        case Encoding.BITS:
+            bits = np.frombuffer(source.take((count + 7) // 8), np.uint8)
+            values = np.unpackbits(bits, count=count, bitorder="little").astype(np.int64)
+        case _:
+            raise BadBlock(f"unknown encoding {encoding}")
+    source.end()
+    return values
+
+
+def compiled_small(encoding: int, count: int, data: bytes) -> Int64s:
+    """Return what ``plain_small`` does."""
+    if encoding != Encoding.ZEROS and loops.small(encoding, data, values := np.empty(count, np.int64)):
+        return values
+    return plain_small(encoding, count, data)
+
+
+small = compiled_small if COMPILED else plain_small
+
+
 class ColumnReader:
     """Gives the columns of a container one after the other, as the tables of FORMAT.md name them."""
 
@@ -157,29 +192,13 @@ class ColumnReader:
     def _values(self, encoding: int, count: int, data: bytes) -> Int64s:
         if encoding == Encoding.PCODEC:  # (most of them)
             return self._pcodec(data, count)
+        if not encoding & SCALED:
+            return small(encoding, count, data)
         kind, source = encoding & ~SCALED, _Bytes(data)
-        step = 1
-        if encoding & SCALED:
-            if kind not in (Encoding.VARINTS, Encoding.PCODEC):
-                raise BadBlock(f"unknown encoding {encoding}")
-            step = source.uvarint()
-        match kind:
-            case Encoding.ZEROS:
-                values = np.zeros(count, np.int64)
-            case Encoding.CONSTANT:
-                values = np.full(count, source.zigzag(), np.int64)
-            case Encoding.VARINTS:
-                if count > len(data):
-                    raise BadBlock(f"{count} varints in {len(data)} bytes")
-                values = np.fromiter((source.zigzag() for _ in range(count)), np.int64, count)
-            case Encoding.PCODEC:
-                values = self._pcodec(source.rest(), count)
-            case Encoding.BITS:
-                bits = np.frombuffer(source.take((count + 7) // 8), np.uint8)
-                values = np.unpackbits(bits, count=count, bitorder="little").astype(np.int64)
-            case _:
-                raise BadBlock(f"unknown encoding {encoding}")
-        source.end()
+        if kind not in (Encoding.VARINTS, Encoding.PCODEC):
+            raise BadBlock(f"unknown encoding {encoding}")
+        step, rest = source.uvarint(), source.rest()
+        values = self._pcodec(rest, count) if kind == Encoding.PCODEC else small(kind, count, rest)
         return values if step == 1 else values * np.uint64(step).astype(np.int64)
 
     def _pcodec(self, source: bytes, count: int) -> Int64s:

@@ -9,7 +9,7 @@ moment are named by the grid, a handful, and asked for by ``_id``; blocks that l
 moment or because rows came late, are given together (a *cluster*), without those whose ids another one holds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,10 @@ Document = tuple[str, dict[str, Any]]
 LAST_NS = 2**63 - 1
 NEAR = 16
 """Windows whose headers are asked for before anything is known: 5 kB."""
+CLOSE = 2
+"""Windows that are asked for whole: the moment mostly lies in the last one, or before its first row."""
+FAR_NS = 86400 * NS_PER_S
+"""A pause that is this long may be without end: then it is asked whether there is anything at all."""
 HEADERS_AT_ONCE = 500
 """Windows whose headers are asked for together: 150 kB."""
 BODIES_AT_ONCE = 64
@@ -43,6 +47,9 @@ _ROW_FIELDS: dict[str, tuple[type, ...]] = {
 }
 _HOUR_NS = 3600 * NS_PER_S
 
+
+Stored = tuple[Block, dict[str, Any]]
+"""A block's header, and its document."""
 
 LeftOut = dict[str, int] | None
 Find = Callable[[str, Sequence[str], int, int], list[Document]]
@@ -79,12 +86,26 @@ class Blocks:
         near = self._headers(security, kinds, high, end_ns)
         if near:
             return _window_of(near, -1)
-        while self._any(security, kinds, 0, high):
+        while high > 0 and (step < FAR_NS or self._any(security, kinds, 0, high)):
             low = max(0, high - step)
             if self._any(security, kinds, low, high):
                 return self._newest(security, kinds, low, high)
             high, step = low, 2 * step
         return []
+
+    def whole_before(self, security: str, kinds: Sequence[str], end_ns: int) -> list[Stored]:
+        """Return what ``before`` does, with the documents."""
+        found = self._found(security, kinds, max(0, end_ns - CLOSE * self.window_ns), end_ns)
+        newest_ns = max((date_ns(each["start"]) for _, each in found), default=end_ns - 1)
+        root_ns = self._root(security, kinds, newest_ns)
+        if not found and root_ns == newest_ns:
+            window = self.before(security, kinds, end_ns)
+            if not window:
+                return []
+            root_ns = window[0].start_ns
+        if not found or root_ns < newest_ns:
+            found = self._found(security, kinds, root_ns, end_ns)
+        return _uncovered(each for each in _in_order(found) if each[0].start_ns >= root_ns)
 
     def after(self, security: str, kinds: Sequence[str], start_ns: int) -> list[Block]:
         """Return the parts of the oldest window that starts at *start_ns* or later, if there is one."""
@@ -101,7 +122,7 @@ class Blocks:
         near = self._headers(security, kinds, start_ns, low)
         if near:
             return _window_of(near, 0)
-        while self._any(security, kinds, low, LAST_NS):
+        while low < LAST_NS and (step < FAR_NS or self._any(security, kinds, low, LAST_NS)):
             high = min(LAST_NS, low + step)
             if self._any(security, kinds, low, high):
                 return self._oldest(security, kinds, low, high)
@@ -131,25 +152,24 @@ class Blocks:
             yield from together if whole else map(uncovered, together)
 
     def stored(
-        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, receipts: bool
-    ) -> Iterator[list[tuple[Block, Document]]]:
+        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int
+    ) -> Iterator[list[Stored]]:
         """Yield the documents of the windows that lie in ``[low_ns, high_ns)``, in order, by clusters."""
-        for _, found in self.batches(security, kinds, low_ns, high_ns, receipts=receipts):
-            documents = {each[1]["_id"]: each for each in found}
-            for together in clusters(sorted((header(*each) for each in found), key=order)):
+        for _, found in self.batches(security, kinds, low_ns, high_ns):
+            pairs = _in_order(found)
+            documents = {block.id: document for block, document in pairs}
+            for together in clusters(block for block, _ in pairs):
                 yield [(block, documents[block.id]) for block in uncovered(together)]
 
     def batches(
-        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, receipts: bool
+        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int
     ) -> Iterator[tuple[int, list[Document]]]:
         """Yield some windows' documents at a time, as they lie, with the time before which they start.
 
         No cluster is divided: the first may begin before *low_ns*, the last may end after *high_ns*.
         Nothing in them has been looked at: one that is damaged hides no other.
         """
-        left_out = None if receipts else {"receipts": 0}
-        bounds = low_ns, high_ns
-        return self._chunks(security, kinds, bounds, BODIES_AT_ONCE, partial(self._found, left_out=left_out))
+        return self._chunks(security, kinds, (low_ns, high_ns), BODIES_AT_ONCE, self._found)
 
     def _chunks(
         self, security: str, kinds: Sequence[str], bounds: tuple[int, int], windows: int, find: Find
@@ -264,8 +284,9 @@ class Blocks:
         return sorted((header(*each) for each in found), key=order)
 
     def _found(
-        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, left_out: LeftOut
+        self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, left_out: LeftOut = None
     ) -> list[Document]:
+        # (leaving the receipts out, some percent of a block, costs the embedded server as much again)
         asked = _range(security, low_ns, high_ns)
         return [(kind, each) for kind in kinds for each in self._collection(kind).find(asked, left_out)]
 
@@ -292,6 +313,16 @@ def _end_of(stored: dict[str, Any]) -> int:
     if seconds is None or not isinstance(start, DatetimeMS):
         return 0
     return date_ns(start) + seconds * NS_PER_S
+
+
+def _in_order(found: list[Document]) -> list[Stored]:
+    return sorted(((header(*each), each[1]) for each in found), key=lambda pair: order(pair[0]))
+
+
+def _uncovered(pairs: Iterable[Stored]) -> list[Stored]:
+    found = list(pairs)
+    kept = {block.id for block in uncovered([block for block, _ in found])}
+    return [pair for pair in found if pair[0].id in kept]
 
 
 def _window_of(blocks: list[Block], place: int) -> list[Block]:

@@ -39,7 +39,7 @@ from store.blocks import Blocks
 from store.documents import NS_PER_MS, date_of, to_bson
 from store.headers import BOOK_KINDS, TRADE_KINDS, Block, clusters, holds
 from store.outcome import Verdict
-from store.pieces import check_block, pieces_of
+from store.pieces import check_block, pieces_in
 from store.unreadable import Damaged
 from store.waiting import Entry
 from store.writer import SAFE, Writer
@@ -261,7 +261,7 @@ class _Loaded:
         for block in found:
             stored = self._blocks.document(block, self._security)
             self.sizes[block.id] = len(bson.encode(stored))
-            pieces = pieces_of(block.kind, stored)
+            pieces = pieces_in(block, stored, receipts=True)
             check_block(block, stored, pieces, self._blocks.lengths)
             parts += [Part(terms_of(block), piece.rows) for piece in pieces]
         return parts

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from store.answers import Span
 from store.blocks import BOOK_KINDS, LAST_NS, TRADE_KINDS, Block, Blocks, Chain
-from store.pieces import Piece, pieces_of
+from store.pieces import Piece, pieces_in
 from store.walk import End, Join, in_order, link
 
 _FEEDS = (("book", BOOK_KINDS), ("trades", TRADE_KINDS))
@@ -71,7 +71,7 @@ def _entries(blocks: Blocks, security: str, block: Block) -> Iterator[tuple[Bloc
 
 
 def _pieces(blocks: Blocks, security: str, block: Block) -> list[Piece]:
-    return pieces_of(block.kind, blocks.document(block, security), receipts=False)
+    return pieces_in(block, blocks.document(block, security), receipts=False)
 
 
 def _entry(piece: Piece) -> tuple[Block, Chain, int, int, int]:

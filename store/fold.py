@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from book.hash import of_levels
 from book.scales import Refused, Scales
@@ -20,14 +21,16 @@ except ImportError:
 else:
     COMPILED = True
 
+Sides = npt.NDArray[np.int8]
+
 Certified = tuple[int | None, int | None]
 """Lowest bid and highest ask that the last snapshot vouches for; None: no limit."""
 
 PENDING_LEVELS = 500_000
-"""Changes that are kept before they are folded: 12 MB."""
+"""Changes that are kept before they are folded: 8 MB."""
 
 
-def plain_newest(sides: Int64s, prices: Int64s) -> Int64s:
+def plain_newest(sides: Sides, prices: Int64s) -> Int64s:
     """Return where each level is named for the last time, in any order."""
     order = np.lexsort((prices, sides))  # (stable: of a level the newest comes last)
     last = np.ones(len(order), np.bool_)
@@ -35,7 +38,7 @@ def plain_newest(sides: Int64s, prices: Int64s) -> Int64s:
     return order[last]
 
 
-def compiled_newest(sides: Int64s, prices: Int64s) -> Int64s:
+def compiled_newest(sides: Sides, prices: Int64s) -> Int64s:
     """Return what ``plain_newest`` does, without sorting."""
     places = np.empty(len(prices), np.int64)
     return places[: loops.newest(sides, prices, places)]
@@ -50,10 +53,9 @@ class LevelFold:
     def __init__(self, image: ImageColumns, scales: Scales, certified: Certified) -> None:
         self.scales = scales
         self.certified = certified
-        sides = np.ones(len(image.prices), np.int64)
-        sides[: image.bids] = 0
-        self._chunks = [(sides, image.prices, image.sizes)]
-        self._pending = 0
+        self._chunks = [_chunk(image.bids, image.prices, image.sizes)]
+        self._pending = len(image.prices)
+        self._settled: tuple[Int64s, Int64s, Int64s] | None = None
 
     def apply(self, piece: Piece) -> None:
         """Apply its rows.
@@ -73,10 +75,9 @@ class LevelFold:
             sizes = times(rows.sizes, scales.size - block.size_scale)
         except Refused as error:
             raise Damaged(block.id, str(error)) from error
-        pairs = np.stack((rows.bid_counts, rows.ask_counts), axis=1).ravel()
-        sides = np.repeat(np.tile(np.array([0, 1], np.int64), len(rows.bid_counts)), pairs)
-        self._chunks.append((sides, prices, sizes))
-        self._pending += len(sides)
+        self._chunks.append((rows.bid_counts, rows.ask_counts, prices, sizes))
+        self._pending += len(prices)
+        self._settled = None
         if self._pending > PENDING_LEVELS:
             self._settle()
 
@@ -88,7 +89,9 @@ class LevelFold:
         """
         sides, prices, sizes = self._settle()
         price_by, size_by = scales.price - self.scales.price, scales.size - self.scales.size
-        self._chunks = [(sides, times(prices, price_by), times(sizes, size_by))]
+        prices, sizes = times(prices, price_by), times(sizes, size_by)
+        self._settled = sides, prices, sizes
+        self._chunks = [_chunk(int(np.count_nonzero(sides == 0)), prices, sizes)]
         low, high = self.certified
         self.certified = (
             None if low is None else low * 10**price_by,
@@ -113,13 +116,24 @@ class LevelFold:
 
     def _settle(self) -> tuple[Int64s, Int64s, Int64s]:
         """Return the levels by side and rising price."""
-        sides, prices, sizes = (np.concatenate(column) for column in zip(*self._chunks, strict=True))
+        if self._settled is not None:
+            return self._settled
+        bid_counts, ask_counts, prices, sizes = map(np.concatenate, zip(*self._chunks, strict=True))
+        counts = np.stack((bid_counts, ask_counts), axis=1).ravel()
+        sides = np.repeat(np.tile(np.array([0, 1], np.int8), len(bid_counts)), counts)
         places = newest(sides, prices)
         places = places[sizes[places] != 0]
-        places = places[np.lexsort((prices[places], sides[places]))]
-        whole = sides[places], prices[places], sizes[places]
-        self._chunks, self._pending = [whole], 0
-        return whole
+        bids, asks = (places[sides[places] == side] for side in (0, 1))
+        places = np.concatenate([each[prices[each].argsort()] for each in (bids, asks)])
+        prices, sizes = prices[places], sizes[places]
+        self._settled = sides[places].astype(np.int64), prices, sizes
+        self._chunks, self._pending = [_chunk(len(bids), prices, sizes)], 0
+        return self._settled
+
+
+def _chunk(bids: int, prices: Int64s, sizes: Int64s) -> tuple[Int64s, Int64s, Int64s, Int64s]:
+    """Return a book, its *bids* before its asks, as one update."""
+    return np.array([bids]), np.array([len(prices) - bids]), prices, sizes
 
 
 Fold = LevelFold | OrderFold

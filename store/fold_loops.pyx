@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The compiled twin of ``store.fold.plain_newest``."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 
@@ -20,7 +20,7 @@ cdef int64_t* empty(uint64_t size) except NULL:
     return slots
 
 
-def newest(const int64_t[::1] sides, const int64_t[::1] prices, int64_t[::1] places):
+def newest(const int8_t[::1] sides, const int64_t[::1] prices, int64_t[::1] places):
     """Write where each level is named for the last time into *places*, from the end; return how many they are.
 
     The table of the places that were found grows with them, and half of it stays free: most rows name a level

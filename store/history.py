@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from time import time_ns as now_ns
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pymongo import MongoClient
 
@@ -44,7 +44,7 @@ from store.coverage import spans
 from store.documents import NS_PER_S, READING, date_ns
 from store.embedded import running
 from store.fold import Fold, fold_of
-from store.pieces import Piece, pieces_of
+from store.pieces import Piece, pieces_in
 from store.source import Moment
 from store.times import moment
 from store.unreadable import Damaged, InHole, NotStored, UnknownSecurity, Unreadable
@@ -54,6 +54,17 @@ from wire.names import parse_security
 from wire.settings import load_settings
 
 __all__ = ["Archive", "Damaged", "Gaps", "InHole", "NotStored", "UnknownSecurity", "Unreadable"]
+
+
+class _Place(NamedTuple):
+    """Where the book of a moment is."""
+
+    last: Piece
+    """Up to the last row that is visible."""
+    earlier: list[Piece]
+    """Those before it in its window, and in what lies over that."""
+    start_ns: int
+    """Of all of these: what is older was not read."""
 
 
 class Archive(Analysis):
@@ -155,14 +166,14 @@ class Archive(Analysis):
         Raises:
             as ``book_at``.
         """
-        piece, following = self._at(security, time_ns)
-        stale = self._is_hole(security, piece, following, gaps)
+        at, following = self._at(security, time_ns)
+        stale = self._is_hole(security, at.last, following, gaps)
         if stale is None:
             return None
-        return Found(self._build(security, piece, verify=verify), piece, stale)
+        return Found(self._build(security, at, verify=verify), at.last, stale)
 
-    def _at(self, security: str, time_ns: int) -> tuple[Piece, Piece | None]:
-        """Return the piece that ends with the book's last update, and the one that follows it.
+    def _at(self, security: str, time_ns: int) -> tuple[_Place, Piece | None]:
+        """Return where the book's last update is, and the piece that follows it.
 
         Raises:
             NotStored: every update is later, or all are earlier.
@@ -171,23 +182,27 @@ class Archive(Analysis):
         kept_ns, _ = blocks.kept(security, "book")
         if time_ns < kept_ns:
             raise NotStored(security, kept_ns, "it is kept from a moment on,")
-        window = blocks.before(security, BOOK_KINDS, time_ns + 1)
-        end_ns = max((block.end_ns for block in window), default=0)
-        last_ns = max((block.last_effective_ns for block in window), default=0)
+        window = blocks.whole_before(security, BOOK_KINDS, time_ns + 1)
+        end_ns = max((block.end_ns for block, _ in window), default=0)
+        last_ns = max((block.last_effective_ns for block, _ in window), default=0)
         if not window or time_ns > last_ns:
             following = self._first_after(security, end_ns)
             if following is None:
                 self.newest_book(security)  # (which says so where there is none)
                 raise NotStored(security, last_ns, "the last stored update is of")
         while window:
-            for piece in reversed(self.pieces(security, window)):
+            start_ns = window[0][0].start_ns
+            pieces = in_order([pieces_in(*each, receipts=False) for each in window])
+            while pieces:
+                piece = pieces.pop()
                 visible = piece.visible_until(time_ns)
                 if len(visible):
                     rest = piece.cut(len(visible), len(piece))
                     # (what follows the window is another document: mostly nobody has to look)
-                    return visible, rest if len(rest) else following or self._first_after(security, end_ns)
+                    after = rest if len(rest) else following or self._first_after(security, end_ns)
+                    return _Place(visible, pieces, start_ns), after
                 following = piece
-            window = blocks.before(security, BOOK_KINDS, window[0].start_ns)
+            window = blocks.whole_before(security, BOOK_KINDS, start_ns)
         first_ns = int(following.visible_ns[0]) if following is not None else 0
         raise NotStored(security, first_ns, "the first stored book is of")
 
@@ -198,8 +213,8 @@ class Archive(Analysis):
 
     def pieces(self, security: str, window: Sequence[Block]) -> list[Piece]:
         """Return the pieces of the blocks of *window* in order, without receive times."""
-        found = [(block.kind, self.blocks.document(block, security)) for block in window]
-        return in_order([pieces_of(*each, receipts=False) for each in found])
+        found = [(block, self.blocks.document(block, security)) for block in window]
+        return in_order([pieces_in(*each, receipts=False) for each in found])
 
     def _is_hole(self, security: str, piece: Piece, following: Piece | None, gaps: Gaps) -> bool | None:
         """Return whether updates are missing right after *piece*; None where *gaps* excludes that.
@@ -216,14 +231,15 @@ class Archive(Analysis):
             raise hole(security, joined)
         return None if gaps == "exclude" else True
 
-    def _build(self, security: str, last: Piece, *, verify: bool) -> Fold:
-        """Return the book after the last row of *last*."""
+    def _build(self, security: str, at: _Place, *, verify: bool) -> Fold:
+        """Return the book after the last row of *at*."""
+        last = at.last
         image_id, update_id = last.chain.image_id, int(last.last_ids[-1])
         if image_id is None:
             raise Damaged(last.block.id, "its chain names no image")
         image = self.blocks.image(security, image_id, last.block.end_ns - 1)
         fold, applied_id = fold_of(image, verify=verify), image_id
-        for piece in self._from_image(security, image, last):
+        for piece in self._from_image(security, image, at):
             rest = piece.after_id(applied_id)
             if not len(rest):
                 continue
@@ -238,21 +254,24 @@ class Archive(Analysis):
             raise Damaged(last.block.id, missing)
         return fold
 
-    def _from_image(self, security: str, image: dict[str, Any], last: Piece) -> Iterator[Piece]:
-        """Yield the pieces from the image's window to *last*, which is cut already."""
-        low_ns, high_ns, has_ids = date_ns(image["start"]), last.block.start_ns + 1, last.block.has_ids
-        for together in self.blocks.stored(security, BOOK_KINDS, low_ns, high_ns, receipts=False):
+    def _from_image(self, security: str, image: dict[str, Any], at: _Place) -> Iterator[Piece]:
+        """Yield the pieces from the image's window to the last, which is cut already."""
+        low_ns, first_id, block = date_ns(image["start"]), at.last.chain.first_id, at.last.block
+        of = block.kind, block.has_ids
+        for together in self.blocks.stored(security, (block.kind,), low_ns, at.start_ns):
             needed = [
                 each
-                for block, each in together
-                if block.has_ids == has_ids
-                and block.chains[-1].last_id > image["update_id"]
-                and block.chains[0].first_id < last.chain.first_id
+                for each in together
+                if (each[0].kind, each[0].has_ids) == of
+                and each[0].chains[-1].last_id > image["update_id"]
+                and each[0].chains[0].first_id < first_id
             ]
-            for piece in in_order([pieces_of(*each, receipts=False) for each in needed]):
-                if piece.chain.first_id < last.chain.first_id:
-                    yield piece
-        yield last
+            pieces = in_order([pieces_in(*each, receipts=False) for each in needed])
+            yield from (piece for piece in pieces if piece.chain.first_id < first_id)
+        for piece in at.earlier:
+            if (piece.block.kind, piece.block.has_ids) == of and piece.chain.first_id < first_id:
+                yield piece
+        yield at.last
 
     # --- what happened between two moments ---------------------------------------------------
 

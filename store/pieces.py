@@ -77,9 +77,17 @@ def pieces_of(kind: str, stored: Mapping[str, Any], *, receipts: bool = True) ->
     Raises:
         Damaged: it contradicts its checksum, its format or its chains.
     """
-    block = header(kind, stored)
+    return pieces_in(header(kind, stored), stored, receipts=receipts)
+
+
+def pieces_in(block: Block, stored: Mapping[str, Any], *, receipts: bool) -> list[Piece]:
+    """Return the pieces of the document *stored* whose header is *block*, in id order.
+
+    Raises:
+        Damaged: it contradicts its checksum, its format or its chains.
+    """
     try:
-        rows = _decoded(kind, stored, receipts)
+        rows = _decoded(block.kind, stored, receipts)
     except BadBlock as error:
         raise Damaged(block.id, str(error)) from error
     if isinstance(rows, ChangeColumns):
@@ -88,12 +96,15 @@ def pieces_of(kind: str, stored: Mapping[str, Any], *, receipts: bool = True) ->
         first_ids = last_ids = rows.ids
     effective = rows.effective_ns
     visible = (effective // block.every_ns + 1) * block.every_ns if block.every_ns else effective
-    if np.any(np.diff(effective) < 0):
+    if (effective[1:] < effective[:-1]).any():
         raise Damaged(block.id, "its effective times go back")
     whole = Piece(block, block.chains[0], rows, first_ids, last_ids, effective, visible)
-    bounds = np.searchsorted(first_ids, [chain.first_id for chain in block.chains]).tolist()
+    bounds = first_ids.searchsorted([chain.first_id for chain in block.chains]).tolist()
     if not len(first_ids) or bounds[0] != 0:
         raise Damaged(block.id, "its rows begin before its chains")
+    if len(block.chains) == 1:
+        _check(whole)
+        return [whole]
     pieces = []
     for chain, begin, end in zip(block.chains, bounds, [*bounds[1:], len(first_ids)], strict=True):
         piece = replace(whole.cut(begin, end), chain=chain)
@@ -143,8 +154,8 @@ def _check(piece: Piece) -> None:
         len(first) > 0
         and int(first[0]) == chain.first_id
         and int(last[-1]) == chain.last_id
-        and bool(np.all(first[1:] == last[:-1] + 1))
-        and bool(np.all(last >= first))
+        and bool((first[1:] == last[:-1] + 1).all())
+        and bool((last >= first).all())
     )
     if not sound:
         raise Damaged(piece.block.id, f"its rows are not those of its chain {chain[:2]}")

@@ -63,7 +63,7 @@ class _Walk:
     def run(self, low_ns: int, high_ns: int, told: Told | None) -> None:
         try:
             low_ns, first_ns = self._start(low_ns, high_ns)
-            blocks = self._blocks.batches(self._tally.security, self._kinds, first_ns, high_ns, receipts=True)
+            blocks = self._blocks.batches(self._tally.security, self._kinds, first_ns, high_ns)
             for end_ns, found in blocks:
                 self._beside(low_ns, end_ns)
                 self._windows(found)

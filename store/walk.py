@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from store.blocks import BOOK_KINDS, TRADE_KINDS, Block, Blocks, Chain
-from store.pieces import Piece, pieces_of
+from store.pieces import Piece, pieces_in
 from store.unreadable import InHole
 
 _UNVERIFIABLE, _HEALED = "unverifiable", "healed"
@@ -84,8 +84,8 @@ def walk(
     Raises:
         Damaged: a block contradicts itself.
     """
-    for together in blocks.stored(security, kinds, low_ns, high_ns, receipts=receipts):
-        for piece in in_order([pieces_of(*each, receipts=receipts) for _, each in together]):
+    for together in blocks.stored(security, kinds, low_ns, high_ns):
+        for piece in in_order([pieces_in(*each, receipts=receipts) for each in together]):
             end = End(piece.block, piece.chain)
             yield link(blocks, security, before, end), piece
             before = end

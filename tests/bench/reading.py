@@ -167,8 +167,8 @@ def speeds(archive: Archive, security: str, repeats: int) -> list[Figure]:
 
 def stored(archive: Archive, asked: Range) -> list[dict[str, Any]]:
     """Return the blocks of the range, whole."""
-    found = archive.blocks.stored(asked.security, ("changes",), asked.low, asked.high, receipts=True)
-    return [document for together in found for _, (_, document) in together]
+    found = archive.blocks.stored(asked.security, ("changes",), asked.low, asked.high)
+    return [document for together in found for _, document in together]
 
 
 def moments(archive: Archive, security: str, count: int, most_ms: float) -> list[Figure]:

@@ -258,7 +258,7 @@ def stored_ids(archive: Archive) -> tuple[set[int], set[int]]:
     """Return the ids of the updates and of the trades that the database has."""
     found: list[set[int]] = [set(), set()]
     for ids, kinds in zip(found, (("changes",), ("trades",)), strict=True):
-        for together in archive.blocks.stored(NAME, kinds, 0, 1 << 62, receipts=False):
+        for together in archive.blocks.stored(NAME, kinds, 0, 1 << 62):
             for first, last, *_ in (chain for block, _ in together for chain in block.chains):
                 ids.update(range(first, last + 1))
     return found[0], found[1]

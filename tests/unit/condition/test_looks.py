@@ -1,5 +1,7 @@
 """The compiled looks at a column see what the plain ones see."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,3 +96,29 @@ def test_a_container_is_taken_apart_alike(held: list[tuple[int, int, bytes]]) ->
 def test_of_what_is_no_container_the_plain_reader_speaks(data: bytes) -> None:
     found = loops.container(data, 0)
     assert found is None or found == listed(data)
+
+
+def values_of(read: Callable[[int, int, bytes], looks.Int64s], column: reader.Found) -> list[int] | None:
+    try:
+        return read(*column).tolist()
+    except columns.BadBlock:
+        return None
+
+
+@given(values | alike, st.sampled_from([columns.Spec.PLAIN, columns.Spec.FLAGS]), st.data())
+def test_small_columns_are_read_alike_whole_or_damaged(
+    held: looks.Int64s, spec: columns.Spec, data: st.DataObject
+) -> None:
+    encoding, count, whole = columns.column(held, spec)
+    found = data.draw(
+        st.just((encoding, count, whole))
+        | st.tuples(st.integers(0, 7), st.integers(0, 40), st.sampled_from([whole, whole[:-1], whole + b"1"]))
+        | st.tuples(st.integers(0, 7), st.integers(0, 9), st.binary(max_size=14))
+    )
+    assert values_of(reader.compiled_small, found) == values_of(reader.plain_small, found)
+
+
+@given(st.lists(st.integers(-1, 9) | st.just(2**62), max_size=20), st.integers(0, 60))
+def test_counts_are_summed_alike(counts: list[int], most: int) -> None:
+    seen = np.array(counts, np.int64)
+    assert loops.counts(seen, most) == blocks.plain_counts(seen, most)

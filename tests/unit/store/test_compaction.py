@@ -4,10 +4,18 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+    register,
+)
 
+from store.blocks import BOOK_KINDS
 from store.history import Archive
 from store.verify import verify
 from tests.embedded import Server
@@ -56,6 +64,7 @@ def longer(security: str, seed: int, **how: Any) -> Market:
 @HOW
 @slow
 @given(seed=st.integers(0, 2**32))
+@example(seed=1)  # (no hole among its trades)
 def test_every_answer_is_the_same_before_and_after(
     archive: Archive, mongo: Database[Any], how: dict[str, Any], seed: int
 ) -> None:
@@ -167,3 +176,55 @@ def test_a_book_starts_from_an_image_inside_the_merged_block_before(
         assert_is_true(archive, market, state.effective_ns)
     middle = market.states[40].effective_ns
     assert verify(archive.blocks, market.security, middle, middle + S).first_bad is None
+
+
+class Asked(CommandListener):
+    """Counts what a client asks its server."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.count += event.command_name == "find"
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+
+def test_the_book_at_a_moment_takes_few_questions(mongo_server: Server, mongo: Database[Any]) -> None:
+    asked = Asked()
+    register(asked)  # (for the clients to come; nobody else reads it)
+    grid(mongo)
+    market = Market(fresh(), 9, images_s=50)
+    market.snapshot()
+    for _ in range(200):
+        market.update(1 * S)
+    put(mongo, market.documents())
+    with Archive(mongo_server.uri, mongo.name) as archive:
+        for most in (8, 10):
+            for state in market.states[5:-5:12]:
+                asked.count = 0
+                assert_is_true(archive, market, state.effective_ns)
+                assert asked.count <= most
+            compact(mongo, market.security)
+
+
+@slow
+@given(seed=st.integers(0, 2**32))
+def test_the_blocks_around_a_moment_are_the_same_with_their_documents(
+    archive: Archive, mongo: Database[Any], seed: int
+) -> None:
+    market = longer(fresh(), seed, kind=["l2", "l3"][seed % 2])
+    documents = market.documents()
+    put(mongo, documents)
+    blocks = archive.blocks
+    for again in ([], market.random.sample(documents, len(documents) // 3)):
+        compact(mongo, market.security)
+        put(mongo, again)
+        for time_ns in instants(market):
+            found = blocks.whole_before(market.security, BOOK_KINDS, time_ns)
+            assert [block for block, _ in found] == blocks.before(market.security, BOOK_KINDS, time_ns)
+            assert all(document["_id"] == block.id and document["body"] for block, document in found)

@@ -15,7 +15,7 @@ prices = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 9)
 
 
 def both(sides: list[int], held: list[int]) -> tuple[list[int], list[int]]:
-    columns = np.array(sides, np.int64), np.array(held, np.int64)
+    columns = np.array(sides, np.int8), np.array(held, np.int64)
     return sorted(fold.compiled_newest(*columns).tolist()), sorted(fold.plain_newest(*columns).tolist())
 
 
