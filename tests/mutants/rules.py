@@ -260,4 +260,11 @@ MUTANTS = (
         "if (column < 0).any():",
         f"{UNIT}/store/test_order_fold.py::test_events_that_no_venue_sends_are_damage_and_nothing_worse",
     ),
+    Mutant(
+        "an export holds a few windows at once",
+        "store/exporting.py",
+        "    for answer in answers:",
+        "    for answer in list(answers):",
+        f"{UNIT}/store/test_bounded.py::test_an_export_writes_what_it_is_given_before_it_asks_for_more",
+    ),
 )
