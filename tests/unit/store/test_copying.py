@@ -1,6 +1,7 @@
 """A copy holds byte by byte what leads to its range and what is in it; it proves, and goes on if it broke."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import bson
@@ -146,6 +147,35 @@ def test_a_damaged_document_is_named_and_not_copied(
     code, _, error = obl("copy", "btcusdt", "0", "latest", "--database", there.name)
     assert (code, f"{block['_id']} is damaged" in error) == (1, True)
     assert there.trades.find_one({"_id": block["_id"]}) is None
+
+
+def test_a_backup_on_another_server_outlives_both_and_brings_a_lost_archive_back(
+    obl: Obl,
+    mongo: Database[Any],
+    mongo_server: Server,
+    market: Market,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, moments = raw(mongo), instants(market)
+    backup = Server(tmp_path / "backup")
+    backup.start()
+    try:
+        code, [said], _ = obl("copy", "btcusdt", "0", "latest", "--to", backup.uri, "--json")
+        assert (code, said["written"]) == (0, len(whole) - 2)
+        backup.kill()  # (what was copied was written durably)
+        backup.start()
+        mongo.client.drop_database(mongo.name)
+        monkeypatch.setenv("MONGODB_ENDPOINT", f"127.0.0.1:{backup.port}")
+        assert obl("verify")[0] == 0
+        with Archive(backup.uri, mongo.name) as archive:
+            for moment in moments:
+                assert_is_true(archive, market, moment)
+        code, [said], _ = obl("copy", "btcusdt", "0", "latest", "--to", mongo_server.uri, "--json")
+        assert (code, said["written"]) == (0, len(whole) - 2)
+    finally:
+        backup.kill()
+    assert raw(mongo) == whole
 
 
 def test_to_another_server_that_is_not_there(obl: Obl, market: Market) -> None:
