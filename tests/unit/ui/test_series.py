@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from store.times import moment
 from tests.embedded import mongo, mongo_server
 from tests.unit.store.recorded import Market, S
 from tests.unit.store.test_commands import Obl, obl
@@ -110,6 +111,12 @@ def test_plot_writes_a_picture_that_names_its_holes(
     assert drawn.startswith("<?xml")
     assert ("hole" in drawn or "STALE" in drawn) is True
     assert "binance:BTCUSDT" in drawn
+    code, [line], _ = obl("plot", "btcusdt", *moments, "--kind", kind, "-o", str(file), "--json")
+    assert (code, line["kind"], line["file"]) == (0, kind, str(file))
+    assert line["security"] == "binance:BTCUSDT"
+    assert [moment(line[name]) for name in ("from", "to")] == [moment(moments[n]) for n in (0, -1)]
+    assert line["holes"]
+    assert {hole["state"] for hole in line["holes"]} == {"open"}
 
 
 def test_without_matplotlib_a_line_says_what_to_install(
