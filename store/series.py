@@ -61,8 +61,8 @@ class Series:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Depth(Series):
-    """The best levels at regular moments: columns (n,) and (n, levels), best first, else NONE."""
+class BestLevels(Series):
+    """What Depth and Tops have in common."""
 
     PRICES: ClassVar[tuple[str, ...]] = ("bid_prices", "ask_prices")
     SIZES: ClassVar[tuple[str, ...]] = ("bid_sizes", "ask_sizes")
@@ -78,20 +78,13 @@ class Depth(Series):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Tops(Series):
+class Depth(BestLevels):
+    """The best levels at regular moments: columns (n,) and (n, levels), best first, else NONE."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tops(BestLevels):
     """Best bid and ask, columns (n,): a row holds until the next one; of one time the last row counts."""
-
-    PRICES: ClassVar[tuple[str, ...]] = ("bid_prices", "ask_prices")
-    SIZES: ClassVar[tuple[str, ...]] = ("bid_sizes", "ask_sizes")
-
-    update_ids: Int64s
-    bid_prices: Int64s
-    bid_sizes: Int64s
-    ask_prices: Int64s
-    ask_sizes: Int64s
-    stale: Flags
-    crosses_hole: Flags
-    continuity: str
 
 
 @dataclass(frozen=True, eq=False, slots=True)
