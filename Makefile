@@ -48,7 +48,7 @@ lint: $(STAMP)  ## style, types and who imports whom
 
 check: lint tests  ## lint and all tests: what CI runs
 
-bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for machines, ONLY=stages|ingester|peer|rates)
+bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for machines, ONLY=a table)
 	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY))
 
 bench-bytes: $(STAMP)  ## what the captures need in bytes, beside what others need
