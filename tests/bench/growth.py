@@ -1,8 +1,8 @@
 """Whether cost grows with the work only: from 10 to 1,000 securities, and from 1 to 4 workers.
 
 Each security has the same seconds of the capture, interleaved frame by frame, so that a thousand have a
-hundred times the work of ten.  Book and conditioner run in this process as in ``stages``; of four workers each
-gets all groups and takes its share of the securities, one after the other, and their CPU is added up.
+hundred times the work of ten.  Book and conditioner run in this process as in ``stages``; each of four
+workers gets all groups and takes its share of the securities, one after the other: their CPU is added up.
 """
 
 import gc
