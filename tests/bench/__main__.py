@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable
 from cProfile import Profile
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 from rich.console import Console
@@ -25,6 +24,7 @@ from rich.table import Table
 
 from ingest.recorder import GROUP_BYTES
 from tests.bench import figures, growth, ingesting, level3, peer, rates, small, stages, starting, sustained
+from tests.bench.chain import run_once
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 15.0
@@ -94,36 +94,6 @@ class Results(msgspec.Struct):
     tables: list[Result]
     figures: list[dict[str, object]]
     passed: bool
-
-
-class Costs(NamedTuple):
-    """CPU seconds of each stage, the floor among them."""
-
-    stages: dict[str, float]
-    level_changes: int
-    depth_frames: int
-    documents: int
-
-
-def run_once(feed: Market) -> Costs:
-    """Run every stage twice over *feed*, as it arrives at saturation."""
-    runs = stages.Runs(2)
-    floor = stages.floor(feed, stages.Runs(5))
-    groups = stages.groups_of(saturated(feed))
-    ingest_s = ingesting.ingest(feed, runs)
-    book_s, batches = stages.book(groups, runs)
-    condition_s, documents = stages.condition(batches, runs)
-    stored = stages.store(documents, runs)
-    seconds = {
-        "decode floor": floor.cpu_s,
-        "ingest": ingest_s,
-        "book": book_s,
-        "condition": condition_s,
-        "store": stored.cpu_s,
-        "transport": stages.transport([groups, batches, documents], runs),
-        "database server": stored.server_cpu_s,
-    }
-    return Costs(seconds, floor.level_changes, floor.depth_frames, stored.documents)
 
 
 def measure(feed: Market, rounds: int) -> Result:
