@@ -237,6 +237,8 @@ class Control:
             self._beat(Beat(DATABASE, database, 0, {"rss_bytes": resident_bytes(database)}))
 
     def _beat(self, beat: Beat) -> None:
+        if self._board.incarnation(beat.process) != (beat.pid, beat.started_ns):
+            self._publish()  # (one that has just started need not wait for the next second)
         before = self._desk.desired
         try:
             self._do(self._desk.beat(beat, self._now()))
