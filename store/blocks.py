@@ -31,8 +31,8 @@ NEAR = 16
 """Windows whose headers are asked for before anything is known: 5 kB."""
 CLOSE = 2
 """Windows that are asked for whole: the moment mostly lies in the last one, or before its first row."""
-FAR_NS = 86400 * NS_PER_S
-"""A pause that is this long may be without end: then it is asked whether there is anything at all."""
+FAR_NS = 3600 * NS_PER_S
+"""Where nothing is this near it is asked whether anything lies before: the server looks through all of it."""
 HEADERS_AT_ONCE = 500
 """Windows whose headers are asked for together: 150 kB."""
 BODIES_AT_ONCE = 64
@@ -122,7 +122,7 @@ class Blocks:
         near = self._headers(security, kinds, start_ns, low)
         if near:
             return _window_of(near, 0)
-        while low < LAST_NS and (step < FAR_NS or self._any(security, kinds, low, LAST_NS)):
+        while self._any(security, kinds, low, LAST_NS):
             high = min(LAST_NS, low + step)
             if self._any(security, kinds, low, high):
                 return self._oldest(security, kinds, low, high)
