@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from condition import codec
 from condition.codec import ChangeColumns, ImageColumns, OrderColumns, TradeColumns
-from tests.unit.condition import drawn, stranger
+from tests.unit.condition import drawn, stranger, stranger_named
 from tests.unit.condition.test_golden import GOLDEN, fields_of
 
 SLOW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,11 +42,17 @@ def test_orders(rows: OrderColumns) -> None:
 
 
 @SLOW
-@given(drawn.images())
-def test_images(drawn_image: tuple[str, ImageColumns]) -> None:
+@given(st.one_of(drawn.orders(), drawn.named_orders()))
+def test_named_orders(rows: OrderColumns) -> None:
+    assert stranger_named.orders(codec.encode_named(rows)) == plain(rows)
+
+
+@SLOW
+@given(drawn.images(), st.booleans())
+def test_images(drawn_image: tuple[str, ImageColumns], named: bool) -> None:
     book, rows = drawn_image
     header = {"book": book, "bids": rows.bids, "asks": len(rows.prices) - rows.bids}
-    assert stranger.image(codec.encode_image(rows, book) | header) == plain(rows)
+    assert stranger.image(codec.encode_image(rows, book, named=named) | header) == plain(rows)
 
 
 def test_the_golden_file() -> None:
