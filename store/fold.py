@@ -65,6 +65,8 @@ newest = compiled_newest if COMPILED else plain_newest
 class LevelFold:
     """An L2 book."""
 
+    named = False
+
     def __init__(self, image: ImageColumns, scales: Scales, certified: Certified) -> None:
         self.scales = scales
         self.certified = certified
@@ -135,10 +137,13 @@ class LevelFold:
 
 
 class OrderFold:
-    """An L3 book."""
+    """An L3 book; *named*: its orders have names (book.naming), for their ids were not kept."""
 
-    def __init__(self, image: ImageColumns, scales: Scales, certified: Certified) -> None:
+    def __init__(
+        self, image: ImageColumns, scales: Scales, certified: Certified, *, named: bool = False
+    ) -> None:
         self.certified = certified
+        self.named = named
         self._book = OrderBook()
         self._book.may_cross = (
             True  # (what the recorder applied was possible: there may have been an auction)
@@ -232,8 +237,9 @@ def fold_of(image: Mapping[str, Any], *, verify: bool) -> Fold:
         rows = decode_image(image)
         scales = Scales(image["price_scale"], image["size_scale"])
         certified = (image["certified"]["bid_low"], image["certified"]["ask_high"])
-        made = OrderFold if image["book"] == "l3" else LevelFold
-        fold = made(rows, scales, certified)
+        fold: Fold = LevelFold(rows, scales, certified)
+        if image["book"] == "l3":
+            fold = OrderFold(rows, scales, certified, named=not image.get("order_ids", True))
     except BadBlock as error:
         raise Damaged(identity, str(error)) from error
     except (KeyError, TypeError) as error:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from book.naming import name_bytes
 from book.orders import Desync, Event, OrderBook, Refused, Row
 from book.scales import Scales
 from condition.codec import ChangeColumns, Int64s
@@ -198,13 +199,13 @@ class _Followed:
 
 
 def id_bytes(text: str) -> bytes:
-    """Return the 16 bytes of the order id *text*.
+    """Return the 16 bytes of the order id, or of the name, *text*.
 
     Raises:
         Unreadable: it is none.
     """
     try:
-        return uuid.UUID(text).bytes
+        return uuid.UUID(text).bytes if "-" in text[1:] else name_bytes(text)
     except ValueError as error:
         raise Unreadable(f"{text!r} is no order id: obl at SECURITY TIME --orders lists them") from error
 

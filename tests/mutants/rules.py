@@ -253,4 +253,33 @@ MUTANTS = (
         "self._closed_until = max(self._closed_until, now)",
         f"{UNIT}/ingest/test_budget.py::test_retry_after_closes_it_for_that_long_even_when_it_would_have_filled",
     ),
+    Mutant(
+        "an order without its id keeps one name until it is done",
+        "book/naming.py",
+        "            if kind == OrderKind.DONE:\n                self._names.pop(order_id, None)\n",
+        "            if kind == OrderKind.MATCH:\n                self._names.pop(order_id, None)\n",
+        f"{UNIT}/book/test_naming.py::test_an_order_has_one_name_until_it_is_done_and_no_other_order_has_it",
+    ),
+    Mutant(
+        "order ids and names do not meet in one book",
+        "book/bookfeed.py",
+        "if self.book.enter(policy, last_id or 0) and recording.feed:",
+        "if self.book.enter(policy, last_id or 0) and recording.feed != self.book.feed:",
+        f"{UNIT}/book/test_orderflow.py"
+        "::test_ids_are_given_up_and_kept_again_from_the_windows_that_the_policies_name",
+    ),
+    Mutant(
+        "blocks with order ids and without are not merged into one",
+        "store/compaction.py",
+        "block.has_ids, *scales, block.order_ids)",
+        "block.has_ids, *scales)",
+        f"{UNIT}/store/test_compaction.py::test_blocks_with_order_ids_and_without_stay_apart",
+    ),
+    Mutant(
+        "an order that is done is no longer counted among those alive",
+        "condition/recency.py",
+        "            alive.pop(-back)\n",
+        "            alive.pop()\n",
+        f"{UNIT}/condition/test_codec.py::test_named_order_events_come_back_as_they_were",
+    ),
 )

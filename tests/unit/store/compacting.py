@@ -103,7 +103,7 @@ def everything(archive: Archive, security: str, instants: list[int]) -> dict[str
         found["replay", a, b] = said(
             lambda a=a, b=b: archive.replay(security, a, b, trades=True, gaps="include")
         )
-    found["error"] = said(lambda: archive.trades(security, low, high))
+    found["error"] = rows_of(said(lambda: archive.trades(security, low, high)))
     found["gaps"] = said(lambda: archive.gaps(security))
     spans = said(lambda: archive.coverage(security))
     found["coverage"] = [{k: v for k, v in span.items() if k != "documents"} for span in spans]

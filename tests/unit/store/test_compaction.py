@@ -27,8 +27,15 @@ slow = settings(
 )
 HOW = pytest.mark.parametrize(
     "how",
-    [{}, {"every_ms": 1000}, {"kind": "l3"}, {"kind": "l3", "every_ms": 2000}],
-    ids=["every update", "net per second", "orders", "orders netted"],
+    [
+        {},
+        {"every_ms": 1000},
+        {"kind": "l3"},
+        {"kind": "l3", "every_ms": 2000},
+        {"kind": "l3", "ids": "noids"},
+        {"kind": "l3", "ids": "turns"},
+    ],
+    ids=["every update", "net per second", "orders", "orders netted", "without ids", "with and without ids"],
 )
 
 
@@ -167,3 +174,17 @@ def test_a_book_starts_from_an_image_inside_the_merged_block_before(
         assert_is_true(archive, market, state.effective_ns)
     middle = market.states[40].effective_ns
     assert verify(archive.blocks, market.security, middle, middle + S).first_bad is None
+
+
+def test_blocks_with_order_ids_and_without_stay_apart(archive: Archive, mongo: Database[Any]) -> None:
+    market = Market(fresh(), 3, kind="l3", ids="turns")
+    market.snapshot()
+    for _ in range(40):
+        market.update(3 * S)
+    put(mongo, market.documents())
+    compact(mongo, market.security)
+    found = {each.get("order_ids", True) for each in mongo["orders"].find({"security": market.security})}
+    assert found == {True, False}
+    for state in market.states[::3]:
+        assert_is_true(archive, market, state.effective_ns)
+    assert verify(archive.blocks, market.security).first_bad is None
