@@ -282,4 +282,12 @@ MUTANTS = (
         "            alive.pop()\n",
         f"{UNIT}/condition/test_codec.py::test_named_order_events_come_back_as_they_were",
     ),
+    Mutant(
+        "what was merged is kept before the small blocks go",
+        "store/compaction.py",
+        "            self._put(new)\n            self._delete(security, kind, gone)\n",
+        "            self._delete(security, kind, gone)\n            self._put(new)\n",
+        "tests/system/test_compacting.py"
+        "::test_readers_take_each_id_once_and_the_next_pass_removes_the_rest[0]",
+    ),
 )
