@@ -290,4 +290,11 @@ MUTANTS = (
         "tests/system/test_compacting.py"
         "::test_readers_take_each_id_once_and_the_next_pass_removes_the_rest[0]",
     ),
+    Mutant(
+        "what is not kept is remembered, so that no rebuild brings it back",
+        "store/retention.py",
+        "        if not dry_run:\n            _remember(",
+        "        if dry_run:\n            _remember(",
+        f"{UNIT}/store/test_rebuild.py::test_what_is_no_longer_kept_is_not_made_anew",
+    ),
 )
