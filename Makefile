@@ -8,7 +8,7 @@ DEMO_BINANCE_PORT ?= 18743
 DEMO_COINBASE_PORT ?= 18744
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test tests lint check bench bench-bytes bench-reading chaos soak mutants database service wheel image lock
+.PHONY: help install run demo test tests lint check bench bench-check bench-bytes bench-reading chaos soak mutants database service wheel image lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,10 +46,13 @@ lint: $(STAMP)  ## style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint tests  ## lint and all tests: what CI runs
+check: lint bench-check tests  ## lint, whether a stage became slower, and all tests: what CI runs
 
-bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for machines, ONLY=stages|ingester|peer|rates)
+bench: $(STAMP)  ## what each stage costs, rates, latency, a peer (JSON=file for machines, ONLY=a table)
 	$(BIN)/python -m tests.bench $(if $(JSON),--json $(JSON)) $(if $(ONLY),--only $(ONLY))
+
+bench-check: $(STAMP)  ## whether a stage costs 1.3 times what it did (tests/bench/ratios.json), in times the floor
+	$(BIN)/python -m tests.bench.regression
 
 bench-bytes: $(STAMP)  ## what the captures need in bytes, beside what others need
 	$(BIN)/python -m tests.bench.sizes

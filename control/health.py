@@ -68,6 +68,7 @@ class Workers(msgspec.Struct, frozen=True):
         yield from (f"book-{i}" for i in range(self.books))
         yield from (f"condition-{i}" for i in range(self.conditions))
         yield from (f"store-{i}" for i in range(self.stores))
+        yield "compact"
 
     def ingesters(self, security: str) -> list[str]:
         """Return the processes that record *security*."""

@@ -31,7 +31,7 @@ from wire.endpoints import Endpoints
 from wire.folders import make_folder, sync_folder
 from wire.messages import BadMessage, Beat, Desired, Policy, Reply, Request, pack, unpack
 from wire.secrets import made_once
-from wire.service import CannotRun, Loop, Socket, log, run_process
+from wire.service import BEAT_SECONDS, CannotRun, Loop, Socket, log, resident_bytes, run_process
 from wire.settings import Settings
 
 DESIRED_FILE = "control/desired.msgpack"
@@ -128,6 +128,9 @@ class Control:
         self._desired = loop.socket(zmq.PUB, bind=endpoints.desired(), high_water=10)
         loop.on_readable(self._people, self._hear_people)
         loop.on_readable(self._processes, self._hear_processes)
+        self._started_ns = time.time_ns()
+        loop.once(0, self._own_beats)
+        loop.every(BEAT_SECONDS, self._own_beats)
         loop.every(_PUBLISH_S, self._publish)
         loop.every(_TICK_S, lambda: self._do(self._desk.tick(self._now())))
         self._said_near = False
@@ -227,7 +230,15 @@ class Control:
                 case _:
                     log.warning("event=bad_message from=%r reason=unexpected", parts[0])
 
+    def _own_beats(self) -> None:
+        """Beat for this process, and for the embedded database, which cannot."""
+        self._beat(Beat(CONTROL, os.getpid(), self._started_ns, {"rss_bytes": resident_bytes()}))
+        if self._settings.embedded and (database := self._supervisor.child(DATABASE)):
+            self._beat(Beat(DATABASE, database, 0, {"rss_bytes": resident_bytes(database)}))
+
     def _beat(self, beat: Beat) -> None:
+        if self._board.incarnation(beat.process) != (beat.pid, beat.started_ns):
+            self._publish()  # (one that has just started need not wait for the next second)
         before = self._desk.desired
         try:
             self._do(self._desk.beat(beat, self._now()))

@@ -31,7 +31,7 @@ OVERLAP_S = 5.0
 
 CONTROL = "control"
 DATABASE = "database"
-STAGES = ("ingest", "book", "condition", "store", CONTROL, DATABASE)
+STAGES = ("ingest", "book", "condition", "store", "compact", CONTROL, DATABASE)
 
 
 class Step(msgspec.Struct, frozen=True):

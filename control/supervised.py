@@ -53,6 +53,7 @@ class Supervisor:
     def __init__(self, runtime_dir: Path) -> None:
         self._signalled: dict[str, int] = {}
         self._again: set[str] = set()
+        self._children: dict[str, int] = {}
         self._path = runtime_dir / _SOCKET
 
     def pid(self) -> int:
@@ -63,6 +64,29 @@ class Supervisor:
         except OSError:
             found = False
         return parent if found and os.environ.get("SUPERVISOR_ENABLED") else 0
+
+    def child(self, process: str) -> int:
+        """Return the pid of *process*, 0 where it does not run; from /proc, so that nothing is waited for."""
+        if not self._is(self._children.get(process, 0), process):
+            self._children[process] = next((pid for pid in self._pids() if self._is(pid, process)), 0)
+        return self._children[process]
+
+    def _pids(self) -> list[int]:
+        try:
+            return [
+                int(pid) for pid in Path(f"/proc/{self.pid()}/task/{self.pid()}/children").read_text().split()
+            ]
+        except OSError:  # (no supervisord, or a kernel that does not tell)
+            return []
+
+    def _is(self, pid: int, process: str) -> bool:
+        """Whether supervisord started *pid* as *process*, whatever that has become by exec."""
+        try:
+            return f"SUPERVISOR_PROCESS_NAME={process}".encode() in Path(
+                f"/proc/{pid}/environ"
+            ).read_bytes().split(b"\0")
+        except OSError:
+            return False
 
     def runs_again(self, process: str) -> bool:
         """Return whether *process* runs as another one than that which was last sent a signal."""

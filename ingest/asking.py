@@ -22,9 +22,9 @@ from ingest.backfill import Backfill
 from ingest.budget import Bucket
 from ingest.listing import Finding, Listing, Question
 from ingest.security import Security
-from ingest.snapshots import DEPTHS, State
+from ingest.snapshots import DEPTHS, Need, State
 from journal.payload import Command
-from venue.api import Venue
+from venue.api import RestRequest, Venue
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -32,7 +32,7 @@ MOST_ASKED = 4
 """Enough to hide their round trips, few enough to stop when a 429 comes."""
 
 WIDE_SHARE = 0.25
-"""Part of the budget that a wide snapshot, or old trades, leave for the next break of sequence."""
+"""Part of the budget that the widest snapshots, or old trades, leave for the next break of sequence."""
 
 MOST_NOTED = 4096
 """Securities whose last request is remembered: no more can be asked for within a gap."""
@@ -113,13 +113,14 @@ class Asking:
             for s in securities
             if s.need is not None and s.need.state is State.NEEDED and s.added
         ]
+        crowd = sum(not need.suffices for *_, need in waiting)
         for _, _, security, need in sorted(waiting, key=lambda each: each[:2]):
-            wide = self._venue.snapshot_request(security.symbol, self._feed, need.levels(room=True))
-            room = self._bucket.available(now) - wide.weight >= self._room
-            if now < self._free_at.get(security.name, now) or not need.due(now, room=room):
+            if now < self._free_at.get(security.name, now) or not need.due(now):
                 continue
-            levels = need.levels(room=room)
-            request = wide if room else self._venue.snapshot_request(security.symbol, self._feed, levels)
+            step = self._step(security.symbol, need, crowd, now)
+            if step is None:
+                continue
+            levels, request = step
             if need.says(now):
                 asks.append(self._asked_record(security))
             if not need.was_said(now):
@@ -127,10 +128,24 @@ class Asking:
             if self._asked >= MOST_ASKED or not self._bucket.take(request.weight, now):
                 break
             need.asked(levels, now)
+            crowd -= not need.suffices
             self._asked += 1
             self._keep_apart(security.name, now)
             asks.append(Ask(next(self._numbers), "depth", need.cause, (security.name,), levels, request))
         return asks
+
+    def _step(self, symbol: str, need: Need, crowd: int, now: int) -> tuple[int, RestRequest] | None:
+        """Return the deepest of the need's steps that the budget bears, for all the *crowd* that waits.
+
+        None: what is there only is to become wider, and the budget must be left for who waits.
+        """
+        available = self._bucket.available(now)
+        for levels in reversed(need.steps):
+            request = self._venue.snapshot_request(symbol, self._feed, levels)
+            spared = self._room if need.widening or levels == need.steps[-1] else 0
+            if available - spared >= request.weight * (1 if need.suffices else crowd):
+                return levels, request
+        return None if need.widening else (levels, request)
 
     def _asked_record(self, security: Security) -> Record:
         command = Command("asked", self._feed, 0, (), security.wanted.since_ns)

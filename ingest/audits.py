@@ -52,7 +52,7 @@ class Audits:
         if not ready:
             return
         _, chosen, symbol, need = min(ready, key=lambda each: each[:2])
-        request = self._venue.snapshot_request(symbol, self._feed, need.levels(room=True))
+        request = self._venue.snapshot_request(symbol, self._feed, need.steps[-1])
         if not self._bucket.take(request.weight, now):
             return
         need.audit()

@@ -12,8 +12,8 @@ IDLE     command, wish                                    NEEDED   ``command``, 
 IDLE     an audit is due (ingest.audits)                  NEEDED   ``audit``, when the budget has room for it
 NEEDED   what is there suffices                           NEEDED   said in the journal
 NEEDED   first update seen and settled, or 2 s of quiet   ASKED    asked for
-ASKED    body, joins, wide                                IDLE
-ASKED    body, joins, narrow                              NEEDED   wide, when the budget has room for it
+ASKED    body, joins, the widest                          IDLE
+ASKED    body, joins, another                             NEEDED   the next step, when the budget has room
 ASKED    body, too old                                    NEEDED   after a longer wait each time
 ASKED    refused, unreadable or failed                    NEEDED   likewise
 ASKED    another reason to need one                       ASKED    judged when the body comes; a command: anew
@@ -52,10 +52,9 @@ _LONG_AGO = -(1 << 62)
 class Depth(msgspec.Struct, frozen=True):
     """How the book of a feed is asked for over REST."""
 
-    wide: int
-    """Levels a side, when the budget has room; 0: the whole book."""
-    narrow: int
-    """Levels a side when it has not; the wide one follows."""
+    steps: tuple[int, ...]
+    """Levels a side, the cheapest first: the deepest that the budget bears for all that wait, and then the
+    next, up to the last; 0: the whole book."""
     settle_ns: int
     """Wait after a chain's first update: the copy a cache may still hold is that old."""
     gap_ns: int
@@ -63,9 +62,9 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 DEPTHS = {
-    "depth": Depth(wide=5000, narrow=1000, settle_ns=0, gap_ns=NS_PER_SECOND),
+    "depth": Depth(steps=(100, 1000, 5000), settle_ns=0, gap_ns=NS_PER_SECOND),
     # protocols.md 2.3: the level-3 body is cached for a second, and polling it is an abuse.
-    "full": Depth(wide=0, narrow=0, settle_ns=1_200_000_000, gap_ns=3 * NS_PER_SECOND),
+    "full": Depth(steps=(0,), settle_ns=1_200_000_000, gap_ns=3 * NS_PER_SECOND),
 }
 """The feeds whose book comes over REST."""
 
@@ -101,7 +100,7 @@ class Need:
         self._chains: dict[int, _Chain] = {}
         self._links: dict[int, int] = {}
         """Connections that carry it, and since when."""
-        self._widening = False
+        self.widening = False
         """What is there suffices; the wide depth is asked for when the budget bears it."""
         self._said_at: int | None = None
         """When the journal said that it is asked for."""
@@ -118,7 +117,7 @@ class Need:
     @property
     def settled(self) -> bool:
         """Whether nothing is needed but perhaps a wider copy."""
-        return self.state is State.IDLE or (self.state is State.NEEDED and self._widening)
+        return self.state is State.IDLE or (self.state is State.NEEDED and self.widening)
 
     def subscribed(self, link: int, now: int) -> None:
         """Connection *link* carries the security."""
@@ -193,12 +192,23 @@ class Need:
         """An audit is due: what is there suffices."""
         if self.state is State.IDLE:
             self._need("audit")
-            self._widening = True
+            self.widening = True
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Levels a side that may be asked for now: one step where what is there is to become wider.
+
+        A maintainer whose book nears its edge is not helped by the cheapest: it would wish again at once.
+        """
+        steps = self._depth.steps
+        if self.widening:
+            return tuple(levels for levels in steps if levels > self._asked_levels)[:1] or steps[-1:]
+        return steps[1:] or steps if self.cause == "wish" else steps
 
     @property
     def suffices(self) -> bool:
         """Whether the book may be live without what is needed."""
-        return self._widening or self.cause == "command"
+        return self.widening or self.cause == "command"
 
     def says(self, now: int) -> bool:
         """Say whether the journal has yet to say that it is asked for; note that it does now."""
@@ -209,23 +219,19 @@ class Need:
 
     def was_said(self, now: int) -> bool:
         """Say whether what comes can be compared: a cache holds nothing from before the journal said so."""
-        if not self._widening:
+        if not self.widening:
             return True
         return self._said_at is not None and now - self._said_at >= self._depth.settle_ns
 
-    def due(self, now: int, *, room: bool) -> bool:
-        """Say whether the snapshot is to be asked for now; *room*: the budget bears the wide depth."""
+    def due(self, now: int) -> bool:
+        """Say whether the snapshot is to be asked for as soon as the budget bears one of ``steps``."""
         if self.state is not State.NEEDED or not self._links or now < self._not_before:
             return False
-        if now - self.asked_at < self._depth.gap_ns or (self._widening and not room):
+        if now - self.asked_at < self._depth.gap_ns:
             return False
         if self._chains:
             return now - max(c.since for c in self._chains.values()) >= self._depth.settle_ns
         return now - max(self._links.values()) >= QUIET_NS
-
-    def levels(self, *, room: bool) -> int:
-        """Return how many levels a side to ask for; 0: all."""
-        return self._depth.wide if room else self._depth.narrow
 
     def asked(self, levels: int, now: int) -> None:
         """The request is on its way."""
@@ -240,14 +246,14 @@ class Need:
         if firsts and snapshot_id < min(firsts) - 1:
             self.failed(now)
             return False
-        self.state, self._failures, self._widening = State.IDLE, 0, False
+        self.state, self._failures, self.widening = State.IDLE, 0, False
         if self._orphaned and not firsts:
             self._need("connection")
             return True
         self.joined = max(snapshot_id, self.joined or 0)
-        if self._asked_levels < self._depth.wide:
+        if self._asked_levels < self._depth.steps[-1]:
             self._need(self.cause)
-            self._widening = True
+            self.widening = True
         if self._commanded:
             self._commanded = False
             self._need("command")
@@ -263,6 +269,6 @@ class Need:
         self._not_before = now + wait
 
     def _need(self, cause: str) -> None:
-        self._widening = False
+        self.widening = False
         if self.state is not State.ASKED:
             self.state, self.cause = State.NEEDED, cause

@@ -172,7 +172,7 @@ def restart(
     stage: Annotated[
         str,
         typer.Argument(
-            metavar="STAGE", help="ingest, book, condition, store, control, database, or a process."
+            metavar="STAGE", help="ingest, book, condition, store, compact, control, database, or a process."
         ),
     ],
     as_json: Json = False,

@@ -131,10 +131,13 @@ class Service(Protocol):
         """Bring what is in memory where it must be; called once, after the loop, before sockets close."""
 
 
-def resident_bytes() -> int:
-    """Return the memory that this process holds."""
-    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 once a second, and half the cost of a Path
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident_bytes(process: int | str = "self") -> int:
+    """Return the memory that the process of that pid holds, 0 where there is none."""
+    try:
+        with open(f"/proc/{process}/statm", "rb") as statm:  # noqa: PTH123 half the cost of a Path
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def process_name(kind: str, instance: int | str) -> str:

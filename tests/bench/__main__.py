@@ -2,7 +2,8 @@
 
     --securities N  the capture under N names at once (otherwise two tables: as it is, and 8)
     --json FILE     write the same for machines
-    --only TABLE    one of the tables: stages, ingester, rates (two real loggers, five minutes), peer
+    --only TABLE    one of the tables: stages, ingester, peer, level3, growth; with real loggers, some minutes
+                    each: rates, starting, sustained
     --quick         less of everything: a look, not a measurement
     --profile STAGE print the functions in which a stage spends its time
 
@@ -16,14 +17,14 @@ import sys
 from collections.abc import Callable
 from cProfile import Profile
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from ingest.recorder import GROUP_BYTES
-from tests.bench import figures, ingesting, level3, peer, rates, small, stages
+from tests.bench import figures, growth, ingesting, level3, peer, rates, small, stages, starting, sustained
+from tests.bench.chain import run_once
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 15.0
@@ -32,7 +33,7 @@ BAR = 15.0
 ROUNDS = 4
 """Each runs a stage twice."""
 
-TABLES = ("stages", "ingester", "peer", "level3", "rates")
+TABLES = ("stages", "ingester", "peer", "level3", "growth", "rates", "starting", "sustained")
 
 SECURITIES = (1, 8)
 """The capture as it is, and a line where each group has a part for each of several securities."""
@@ -93,36 +94,6 @@ class Results(msgspec.Struct):
     tables: list[Result]
     figures: list[dict[str, object]]
     passed: bool
-
-
-class Costs(NamedTuple):
-    """CPU seconds of each stage, the floor among them."""
-
-    stages: dict[str, float]
-    level_changes: int
-    depth_frames: int
-    documents: int
-
-
-def run_once(feed: Market) -> Costs:
-    """Run every stage twice over *feed*, as it arrives at saturation."""
-    runs = stages.Runs(2)
-    floor = stages.floor(feed, stages.Runs(5))
-    groups = stages.groups_of(saturated(feed))
-    ingest_s = ingesting.ingest(feed, runs)
-    book_s, batches = stages.book(groups, runs)
-    condition_s, documents = stages.condition(batches, runs)
-    stored = stages.store(documents, runs)
-    seconds = {
-        "decode floor": floor.cpu_s,
-        "ingest": ingest_s,
-        "book": book_s,
-        "condition": condition_s,
-        "store": stored.cpu_s,
-        "transport": stages.transport([groups, batches, documents], runs),
-        "database server": stored.server_cpu_s,
-    }
-    return Costs(seconds, floor.level_changes, floor.depth_frames, stored.documents)
 
 
 def measure(feed: Market, rounds: int) -> Result:
@@ -241,7 +212,10 @@ def other_tables(only: str | None, console: Console, *, quick: bool) -> list[fig
     add("peer", "A peer on the same frames", beside_peer)
     add("level3", "L3: every order event of a book of full size", lambda: level3.measure(quick=quick))
     if not quick:
+        add("growth", "Cost grows with the work: book and conditioner", growth.measure)
         add("rates", f"The whole logger at {rates.RATE:,} small frames/s", rates.measure)
+        add("starting", "From obl-run until it records, and what it left", starting.measure)
+        add("sustained", "What the whole logger keeps up with, on the machine it shares", sustained.measure)
     return found
 
 

@@ -72,7 +72,10 @@ def test_list_and_status_say_what_is_recorded(logger: Logger) -> None:
         "condition-0",
         "store-0",
         "compact",
+        "control",
+        "database",
     }
+    assert all(row["pid"] > 0 and row["rss_bytes"] > 1 << 20 for row in status["processes"])
     assert logger.answers("processes")[0].keys() == status["processes"][0].keys()
 
 

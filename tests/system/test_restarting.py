@@ -54,7 +54,7 @@ def restarted(logger: Logger, stage: str) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("stage", ["store", "book", "condition", "database", "control"])
+@pytest.mark.parametrize("stage", ["store", "book", "condition", "compact", "database", "control"])
 def test_a_stage_is_restarted_without_a_hole(logger: Logger, simulator: Simulator, stage: str) -> None:
     rows = restarted(logger, stage)
     assert len(rows) == (2 if stage == "store" else 1)
@@ -78,7 +78,7 @@ def test_a_process_that_hangs_is_killed_and_comes_back(logger: Logger) -> None:
 def test_a_name_that_nobody_has_is_refused_in_one_line(logger: Logger) -> None:
     done = logger.obl("restart", "kitchen")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert "ingest book condition store control database" in done.stderr
+    assert "ingest book condition store compact control database" in done.stderr
 
 
 def test_a_lone_line_is_back_with_a_row_in_the_ledger_and_says_so(logger: Logger) -> None:

@@ -33,6 +33,7 @@ def test_times_that_rise_are_effective_as_they_are() -> None:
 
 def test_a_time_before_the_one_before_takes_its_effective_time() -> None:
     assert settled(EffectiveTime(5), [3, 7, 6]) == [5, 7, 7]
+    assert settled(EffectiveTime(5), [H + 6, H + 4, H + 7]) == [H + 6, H + 6, H + 7]
 
 
 def test_a_time_an_hour_ahead_of_both_neighbours_is_replaced_and_counted() -> None:

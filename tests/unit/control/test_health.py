@@ -31,6 +31,7 @@ def healthy() -> Board:
         ("book-0", {"securities": {A: book, B: book}, "rss_bytes": 5, "lag_s": 0.5}),
         ("condition-0", {"securities": {A: {"state": "live", "bytes_per_change": 2.6}}}),
         ("store-0", {"securities": {}, "database": {"reachable": True, "behind_s": 0.2}}),
+        ("compact", {"merged": 3}),
     )
 
 
@@ -89,7 +90,7 @@ def test_processes_never_heard_of_are_starting() -> None:
     rows = board().processes(0)
     assert [(row["name"], row["state"]) for row in rows] == [
         (name, "starting")
-        for name in ("ingest-binance-a", "ingest-coinbase-a", "book-0", "condition-0", "store-0")
+        for name in ("ingest-binance-a", "ingest-coinbase-a", "book-0", "condition-0", "store-0", "compact")
     ]
 
 

@@ -33,7 +33,7 @@ def test_a_process_is_started_for_each_that_control_waits_for(
     settings = load_settings({"DATA_DIR": str(tmp_path), "INGEST_LINES": lines, "BOOK_WORKERS": "3"})
     found = programs(settings, tmp_path, monkeypatch)
     workers = Workers(tuple(settings.lines()), 3, 1, 1)
-    assert set(found) == {*workers.names(), "database", "control", "compact"}
+    assert set(found) == {*workers.names(), "database", "control"}
     for line in settings.lines():
         assert found[f"ingest-{line.replace('/', '-')}"].endswith(f'obl-ingest" {line}')
 

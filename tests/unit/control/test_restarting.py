@@ -71,7 +71,7 @@ class Logger:
             return {"database": {"reachable": "database" not in self.down}}
         if name.startswith("book"):
             return {"securities": {each: {"state": "live" if well else "catching_up"} for each in (A, B)}}
-        venue = name.split("-")[1]
+        venue = name.partition("-")[2][:-2]
         ours = [each for each in (A, B) if each.startswith(venue)] if name.startswith("ingest") else []
         return {"securities": {each: {"state": "subscribed" if well else "pending"} for each in ours}}
 

@@ -22,7 +22,7 @@ def security(name: str, feed: str = "depth") -> Security:
     assert each.need is not None
     each.need.subscribed(1, 0)
     each.need.update(1, 101, 102, 0)
-    each.need.asked(DEPTHS[feed].wide, 0)
+    each.need.asked(DEPTHS[feed].steps[-1], 0)
     each.need.answered(100, 0)
     return each
 
@@ -109,11 +109,12 @@ def test_a_break_while_an_audit_is_on_its_way_is_mended_without_waiting_for_room
     each = security("A")
     assert each.need is not None
     each.need.audit()
-    assert not each.need.due(2 * S, room=False)
+    assert each.need.widening
     each.need.asked(5000, 2 * S)
     each.need.update(1, 110, 112, 2 * S)
     assert not each.need.answered(105, 2 * S)
-    assert each.need.due(4 * S, room=False)
+    assert each.need.due(4 * S)
+    assert not each.need.widening
 
 
 def test_audits_and_losses_together_leave_every_book_whole() -> None:

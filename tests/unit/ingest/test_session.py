@@ -237,6 +237,18 @@ def test_many_securities_share_the_budget_and_all_get_the_wide_book_in_the_end()
         assert used <= SHARE * (6000 + 60 * 100)
 
 
+def test_five_hundred_are_synchronised_within_the_first_minute_and_as_wide_as_the_budget_bears() -> None:
+    names = [f"S{i}USDT" for i in range(500)]
+    world = World()
+    world.known = set(names)
+    world.ids = dict.fromkeys(names, 10)
+    world.desire(wanted(*names))
+    world.run(60)
+    assert all(world.joined(name) for name in names)
+    first = {name: levels for _, name, levels in reversed(depths(world))}
+    assert set(first.values()) == {100, 1000}, "the last few that wait get more"
+
+
 def test_a_refused_subscription_is_found_among_others_said_and_tried_again_later() -> None:
     world = World()
     world.refuses = "ETHUSDT"
