@@ -54,10 +54,14 @@ def status(logger: Logger) -> dict[str, Any]:
     return found
 
 
+def records(seen: dict[str, Any]) -> bool:
+    """Say whether every book is live."""
+    return {row["state"] for row in seen.get("securities", ())} == {"live"}
+
+
 def is_live(seen: dict[str, Any]) -> bool:
     """Say whether every book is live and the database is reachable."""
-    states = {row["state"] for row in seen.get("securities", ())}
-    return states == {"live"} and bool(seen["database"]["reachable"])
+    return records(seen) and bool(seen["database"]["reachable"])
 
 
 def behind_s(seen: dict[str, Any]) -> float:
