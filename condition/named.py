@@ -149,12 +149,17 @@ def _encode_references(rows: OrderColumns, takers: Mask) -> _References:
     names[orders], names[others] = rows.order_ids, rows.taker_ids[takers]
     ends = np.zeros(len(events), np.bool_)
     ends[orders] = rows.kinds == DONE
-    pairs = names.view("<i8").astype(np.int64)
-    own = _owns(rows.ids[events])
-    keys, own_keys = (list(map(tuple, each.tolist())) for each in (pairs, own))
-    codes, places = refer(keys, own_keys, ends.tolist(), (0, 0))
+    # (as bytes: the loop hashes them in half the time of pairs of numbers)
+    keys, own_keys = _cells(names), _cells(_owns(rows.ids[events]).astype("<i8").view(np.uint8))
+    codes, places = refer(keys, own_keys, ends.tolist(), bytes(ID_BYTES))
     found = np.array(codes, np.int64)
-    return _References(found, np.array(places, np.int64), pairs[found == OTHER])
+    others_named = names[found == OTHER].view("<i8").astype(np.int64).reshape(-1, 2)
+    return _References(found, np.array(places, np.int64), others_named)
+
+
+def _cells(names: Ids) -> list[bytes]:
+    cells: list[bytes] = names.view(f"V{ID_BYTES}").ravel().tolist()
+    return cells
 
 
 def _reference_columns(kinds: Int64s, takers: Mask, found: _References, encode: Encode) -> list[Column]:
