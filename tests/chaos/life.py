@@ -137,7 +137,12 @@ def is_what_the_market_was(
                 for feed in (BOOK, TRADES)
             }
             unsent = simulator.unheard(*security.split(":"))
-            tally.ledger(security, archive.gaps(security), unreceived, unsent, happened)
+            stored: dict[str, list[range]] = {BOOK: [], TRADES: []}
+            for span in archive.coverage(security):
+                assert span.first_id is not None
+                assert span.last_id is not None
+                stored[span.feed].append(range(span.first_id, span.last_id + 1))
+            tally.ledger(security, archive.gaps(security), unreceived, unsent, happened, stored)
 
 
 def _when(simulator: Simulator, security: str, feed: str, lost: Lost) -> Hole:
