@@ -4,7 +4,7 @@ event                              outcome
 the first update on a snapshot     Changes or Orders, then an Image: a chain has started; its hole is closed
 an update                          Changes or Orders
 first update of a later window     the Image of the old window's end, if one is due; Cut; then the update
-first update under another mode    an Image of the new kind after it (policy from orders to changes)
+first update under another mode    an Image of the new kind after it (policy from orders to changes, or named)
 a gap                              Hole, open; the chain ends
 an update that cannot be true      the same, cause ``desync``: it and what follows wait for a new snapshot
 a value that does not fit 64 bits  the same, cause ``venue``: what it brought is lost
@@ -320,12 +320,11 @@ class BookFeed:
             if self.in_chain and self.windows.image_due(recording.start_ns, start_ns):
                 self._send_image(recording.start_ns)
             recording.cut(self.book.hash, final=True)
-        every_ms = self.windows.policy(start_ns).every_ms
-        mode = self.book.mode(every_ms)
-        if recording.feed and mode != recording.feed:
+        policy = self.windows.policy(start_ns)
+        last_id = self.last_id if self.starting is None else self.starting
+        if self.book.enter(policy, last_id or 0) and recording.feed:
             self._image_wanted = True
-        self.book.enter(mode)
-        recording.open(start_ns, mode, every_ms)
+        recording.open(start_ns, self.book.feed, policy.every_ms)
 
     def _send_image(self, start_ns: int) -> None:
         if self.last_id is None or self._image_wanted:

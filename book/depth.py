@@ -22,6 +22,7 @@ from book.table import Rows, Table
 from venue import numbers
 from venue.api import BookSnapshot, DepthUpdate, OrderSnapshot
 from venue.columns import DepthColumns
+from wire.messages import Policy
 from wire.runs import Changes, Image
 
 Column = NDArray[np.int64]
@@ -59,7 +60,7 @@ class Depth:
     """The book of a feed whose updates are absolute sizes of levels."""
 
     KIND = "l2"
-    MODES = ("changes",)
+    feed = "changes"
 
     def __init__(self) -> None:
         self.levels = new_table()
@@ -72,12 +73,9 @@ class Depth:
         """Return the book's scales."""
         return self.levels.scales
 
-    def mode(self, every_ms: int) -> str:  # noqa: ARG002 - an L3 book has two
-        """Return the feed that a policy of *every_ms* writes."""
-        return "changes"
-
-    def enter(self, mode: str) -> None:
-        """Write *mode* from now on."""
+    def enter(self, policy: Policy, last_id: int) -> bool:  # noqa: ARG002 - an L3 book has three modes
+        """Write as *policy* says from now on; return whether that is another mode."""
+        return False
 
     def replace(self, snapshot: BookSnapshot | OrderSnapshot, snapshot_id: int) -> None:  # noqa: ARG002
         """Become *snapshot*.

@@ -7,12 +7,12 @@ text, times ISO 8601.  Tap messages are made of the run messages, and only where
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 import msgpack
 import numpy as np
 
 from book.depth import Depth
+from book.naming import order_texts
 from book.security import Security
 from venue.api import OrderKind, Reason
 from venue.numbers import text
@@ -48,8 +48,12 @@ def answer(security: Security, depth: int | None = None, *, orders: bool = False
     }
     if orders and not isinstance(book, Depth):
         bids, rows = book.book.rows(depth)
-        texts = [[text(r.price, prices), text(r.size, sizes), str(UUID(bytes=r.order_id))] for r in rows]
-        return shown | {"bids": texts[:bids], "asks": texts[bids:]}
+        ids = order_texts(book.listed(b"".join(r.order_id for r in rows)), named=book.names is not None)
+        texts = [
+            [text(r.price, prices), text(r.size, sizes), name] for r, name in zip(rows, ids, strict=True)
+        ]
+        kept = "kept" if book.names is None else "not kept"
+        return shown | {"order_ids": kept, "bids": texts[:bids], "asks": texts[bids:]}
     sides = (
         [[text(price, prices), text(size, sizes)] for price, size in side.sorted()[:depth]]
         for side in (levels.bids, levels.asks)
@@ -81,8 +85,8 @@ def _image(message: Image) -> Iterator[dict[str, Any]]:
         for price, size in zip(_ints(message.prices), _ints(message.sizes), strict=True)
     ]
     if message.order_ids:
-        for n, row in enumerate(rows):
-            row.append(str(UUID(bytes=message.order_ids[16 * n : 16 * n + 16])))
+        for row, name in zip(rows, order_texts(message.order_ids, named=message.named), strict=True):
+            row.append(name)
     yield {
         "type": "image",
         "time": iso(message.time_ns, venue_of(message.security)),
@@ -137,6 +141,7 @@ def _trades(message: Trades) -> Iterator[dict[str, Any]]:
 def _orders(message: Orders) -> Iterator[dict[str, Any]]:
     venue = venue_of(message.security)
     columns = (message.ids, message.times_ns, message.received_ns, message.prices, message.sizes)
+    names = order_texts(message.order_ids, named=message.named)
     for n, row in enumerate(zip(*map(_ints, columns), strict=True)):
         update_id, time_ns, recv_ns, price, size = row
         yield {
@@ -145,7 +150,7 @@ def _orders(message: Orders) -> Iterator[dict[str, Any]]:
             "update_id": update_id,
             "time": iso(time_ns, venue),
             "recv_time": iso(recv_ns),
-            "order_id": str(UUID(bytes=message.order_ids[16 * n : 16 * n + 16])),
+            "order_id": names[n],
             "side": SIDES[message.sides_u1[n]],
             "reason": Reason(message.reasons_u1[n]).name.lower(),
             "price": None if price == ABSENT else text(price, message.price_scale),
@@ -183,11 +188,12 @@ def _audit(message: Audit) -> Iterator[dict[str, Any]]:
 
 def _differences(message: Audit) -> Iterator[list[str]]:
     columns = map(_ints, (message.prices, message.ours, message.theirs))
+    names = order_texts(message.order_ids, named=False)
     for n, (side, price, ours, theirs) in enumerate(zip(message.sides_u1, *columns, strict=True)):
         sizes = [text(size, message.size_scale) for size in (ours, theirs)]
         row = [("bid", "ask")[side], text(price, message.price_scale), *sizes]
         if message.order_ids:
-            row.append(str(UUID(bytes=message.order_ids[16 * n : 16 * n + 16])))
+            row.append(names[n])
         yield row
 
 

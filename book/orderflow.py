@@ -2,6 +2,7 @@
 
 mode       written                                          image and hash
 orders     every event (Orders)                             of the orders
+named      the same, the orders by their names              of the orders by their names (book.naming)
 changes    what each event changes in the fold (Changes)    of the fold (an L2 book)
 """
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from book.compiled_orders import AnyOrderBook, new_order_book
 from book.depth import Span, emit_changes, emit_levels, packed
 from book.events import Events, OrderColumns, Row
+from book.hash import of_orders
+from book.naming import Names
 from book.outlet import Outlet
 from book.run import Run
 from book.scales import MAX_SCALE, Finer, Refused, Scales, exact, until_exact
@@ -21,6 +24,7 @@ from book.sync import Update
 from venue import numbers
 from venue.api import BookSnapshot, OrderEvent, OrderSnapshot
 from venue.columns import EventColumns
+from wire.messages import Policy
 from wire.runs import ABSENT, Image, Orders
 
 Column = NDArray[np.int64]
@@ -49,13 +53,14 @@ class OrderFlow:
     """The book of a feed whose updates are order events."""
 
     KIND = "l3"
-    MODES = ("orders", "changes")
 
     def __init__(self) -> None:
         self.book: AnyOrderBook = new_order_book()
         self.funds_scale = 0
         self.refused_funds = 0
         """Funds that do not fit 64 bits: written as absent, they change no book."""
+        self.names: Names | None = None
+        """Of the orders, where the mode is ``named``."""
         self._mode = "orders"
 
     @property
@@ -72,13 +77,19 @@ class OrderFlow:
         """Return the book's scales."""
         return self.book.scales
 
-    def mode(self, every_ms: int) -> str:
-        """Return the feed that a policy of *every_ms* writes."""
-        return "changes" if every_ms else "orders"
+    @property
+    def feed(self) -> str:
+        """Return the feed that the mode writes."""
+        return "changes" if self._mode == "changes" else "orders"
 
-    def enter(self, mode: str) -> None:
-        """Write *mode* from now on."""
-        self._mode = mode
+    def enter(self, policy: Policy, last_id: int) -> bool:
+        """Write as *policy* says after the update *last_id*; return whether that is another mode."""
+        before, self._mode = self._mode, mode_of(policy)
+        if self._mode == before:
+            return False
+        self.names = Names() if self._mode == "named" else None
+        self._name_all(last_id)
+        return True
 
     def replace(self, snapshot: BookSnapshot | OrderSnapshot, snapshot_id: int) -> None:
         """Become *snapshot*; merging it into the old book would keep orders that are gone.
@@ -106,6 +117,7 @@ class OrderFlow:
         if book.crossed() and not book.may_cross:
             raise Refused("a snapshot whose bids and asks cross")
         self.book = book
+        self._name_all(snapshot_id)
 
     def prepare(self, updates: Sequence[Update]) -> Batch:
         """Return *updates* in exact integers at the book's scales.
@@ -183,6 +195,11 @@ class OrderFlow:
 
     def _send_events(self, batch: Batch, begin: int, end: int, span: Span, outlet: Outlet) -> None:
         events, rows, ids = batch.events, slice(begin, end), slice(16 * begin, 16 * end)
+        kinds, order_ids, taker_ids = events.kinds_u1[rows], events.order_ids[ids], batch.taker_ids[ids]
+        if self.names is not None:
+            order_ids, taker_ids = self.names.of_events(
+                events.ids[rows].tolist(), kinds, order_ids, taker_ids
+            )
         outlet.emit(
             Orders,
             start_ns=span.start_ns,
@@ -193,7 +210,7 @@ class OrderFlow:
             times_ns=packed(batch.times_ns[rows]),
             effective_ns=packed(span.effective_ns[: end - begin]),
             received_ns=packed(batch.received_ns[rows]),
-            kinds_u1=events.kinds_u1[rows],
+            kinds_u1=kinds,
             sides_u1=events.sides_u1[rows],
             reasons_u1=batch.reasons_u1[rows],
             prices=events.prices[rows].tobytes(),
@@ -202,8 +219,9 @@ class OrderFlow:
             old_sizes=batch.old_sizes[rows].tobytes(),
             funds=batch.funds[rows].tobytes(),
             trade_ids=batch.trade_ids[rows].tobytes(),
-            order_ids=events.order_ids[ids],
-            taker_ids=batch.taker_ids[ids],
+            order_ids=order_ids,
+            taker_ids=taker_ids,
+            named=self.names is not None,
         )
 
     def image(self, outlet: Outlet, update_id: int, time_ns: int, effective_ns: int, start_ns: int) -> None:
@@ -213,7 +231,7 @@ class OrderFlow:
             fold.sum_up()
             emit_levels(fold, outlet, update_id, time_ns, effective_ns, start_ns)
             return
-        found = self.book.columns()
+        found = self.columns()
         outlet.emit(
             Image,
             start_ns=start_ns,
@@ -224,15 +242,36 @@ class OrderFlow:
             price_scale=self.scales.price,
             size_scale=self.scales.size,
             certified=(None, None),
-            hash=self.book.hash(),
+            hash=self.hash(),
             bids=found.bids,
             asks=len(found.certain_u1) - found.bids,
+            named=self.names is not None,
             **_fields(found),
         )
 
+    def columns(self) -> OrderColumns:
+        """Return all orders, by their names where the mode is ``named``."""
+        found = self.book.columns()
+        return found._replace(order_ids=self.listed(found.order_ids))
+
+    def listed(self, order_ids: bytes) -> bytes:
+        """Return the ids of orders of the book as the mode has them."""
+        return order_ids if self.names is None else self.names.of_book(order_ids)
+
     def hash(self) -> bytes:
         """Return the hash of the book, as the mode has it."""
-        return self.book.fold_hash() if self._mode == "changes" else self.book.hash()
+        if self._mode == "changes":
+            return self.book.fold_hash()
+        if self.names is None:
+            return self.book.hash()
+        found = self.columns()
+        prices, sizes, placed_ids = (
+            np.frombuffer(column, "<i8") for column in (found.prices, found.sizes, found.placed_ids)
+        )
+        sides = (np.arange(len(prices)) >= found.bids).astype(np.int64)
+        return of_orders(
+            sides, prices, sizes, found.order_ids, placed_ids, self.scales.price, self.scales.size
+        )
 
     def rescale(self, scales: Scales) -> None:
         """Go on at higher *scales*.
@@ -253,6 +292,7 @@ class OrderFlow:
             "unknown": self.book.unknown,
             "may_cross": self.may_cross,
             "mode": self._mode,
+            "names": None if self.names is None else self.names.dump(),
             **_fields(found),
         }
 
@@ -264,6 +304,14 @@ class OrderFlow:
         self.funds_scale, self.refused_funds = state["funds_scale"], state["refused_funds"]
         self.book.unknown, self.may_cross = state["unknown"], state["may_cross"]
         self._mode = state["mode"]
+        if state.get("names") is not None:  # (a checkpoint of an earlier version has none)
+            self.names = Names()
+            self.names.load(state["names"])
+
+    def _name_all(self, update_id: int) -> None:
+        """Name the orders of the book as it was after *update_id*, if they are to be named."""
+        if self.names is not None:
+            self.names.begin(self.book.columns().order_ids, update_id)
 
     def _funds(self, funds: Sequence[str | None]) -> Column:
         if not any(funds):
@@ -280,6 +328,11 @@ class OrderFlow:
             self.refused_funds += 1
             return np.full(1, ABSENT, dtype=np.int64)
         return np.concatenate([self._funds([each]) for each in funds])
+
+
+def mode_of(policy: Policy) -> str:
+    """Return the mode of a security that is recorded by *policy*."""
+    return "changes" if policy.every_ms else "orders" if policy.order_ids else "named"
 
 
 def _at_scale(columns: Sequence[Column], decimals: int, scale: int) -> list[Column] | None:

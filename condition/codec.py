@@ -14,8 +14,10 @@ from condition.blocks import (
     encode_trades,
 )
 from condition.columns import BadBlock, Ids, Int64s
+from condition.events import OrderColumns
 from condition.images import ImageColumns, decode_image, encode_image, l2_image
-from condition.orders import OrderColumns, decode_orders, encode_orders
+from condition.named import encode_named
+from condition.orders import decode_orders, encode_orders
 
 __all__ = [
     "BadBlock",
@@ -31,6 +33,7 @@ __all__ = [
     "decode_trades",
     "encode_changes",
     "encode_image",
+    "encode_named",
     "encode_orders",
     "encode_trades",
     "l2_image",

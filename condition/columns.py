@@ -74,6 +74,8 @@ class Layout(enum.IntEnum):
     ORDERS = 3
     IMAGE_L2 = 4
     IMAGE_L3 = 5
+    ORDERS_NAMED = 6
+    IMAGE_NAMED = 7
     RECEIPTS = 16
     RECEIPT_STEPS = 17
 

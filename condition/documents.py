@@ -70,7 +70,9 @@ def image_document(image: Image, reply_to: str) -> Document:
         "size_scale": image.size_scale,
         "hash": image.hash,
     }
-    fields |= encode_image(rows, image.book)
+    if image.named:
+        fields["order_ids"] = False
+    fields |= encode_image(rows, image.book, named=image.named)
     name = f"{image.security}|image|{image.update_id}"
     return Document("images", name, image.security, image.start_ns, 1, fields, reply_to)
 

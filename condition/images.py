@@ -1,4 +1,4 @@
-"""Images of whole books as bytes, and back (condition/FORMAT.md, layouts 4 and 5)."""
+"""Images of whole books as bytes, and back (condition/FORMAT.md, layouts 4, 5 and 7)."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -41,8 +41,8 @@ def l2_image(bids: int, prices: Int64s, sizes: Int64s) -> ImageColumns:
     return ImageColumns(bids, prices, sizes, np.empty((0, ID_BYTES), np.uint8), nothing, nothing)
 
 
-def encode_image(rows: ImageColumns, book: str) -> dict[str, Any]:
-    """Return the binary fields of an image of *book* ``l2`` or ``l3``."""
+def encode_image(rows: ImageColumns, book: str, *, named: bool = False) -> dict[str, Any]:
+    """Return the binary fields of an image of *book* ``l2`` or ``l3``, its orders *named* or with ids."""
     bids, asks = rows.prices[: rows.bids], rows.prices[rows.bids :]
     columns = [
         column(np.array([first_of(bids), first_of(asks)], np.int64)),
@@ -52,12 +52,12 @@ def encode_image(rows: ImageColumns, book: str) -> dict[str, Any]:
     ]
     if book == "l2":
         return binary_fields(pack_columns(Layout.IMAGE_L2, columns))
-    columns += [
-        column(rows.placed_ids, Spec.SLOPED),
-        column(rows.certain, Spec.FLAGS),
-        id_column(rows.order_ids),
-    ]
-    return binary_fields(pack_columns(Layout.IMAGE_L3, columns))
+    columns += [column(rows.placed_ids, Spec.SLOPED), column(rows.certain, Spec.FLAGS)]
+    if not named:
+        return binary_fields(pack_columns(Layout.IMAGE_L3, [*columns, id_column(rows.order_ids)]))
+    name_ids, numbers = np.ascontiguousarray(rows.order_ids).view("<i8").astype(np.int64).T
+    columns += [column(rows.placed_ids - name_ids), column(numbers, Spec.SLOPED)]
+    return binary_fields(pack_columns(Layout.IMAGE_NAMED, columns))
 
 
 def decode_image(fields: Mapping[str, Any]) -> ImageColumns:
@@ -69,8 +69,10 @@ def decode_image(fields: Mapping[str, Any]) -> ImageColumns:
     book, bids, asks = fields.get("book"), fields.get("bids"), fields.get("asks")
     if book not in ("l2", "l3") or not isinstance(bids, int) or not isinstance(asks, int):
         raise BadBlock(f"an image of book {book!r} with {bids!r} bids and {asks!r} asks")
-    layout = Layout.IMAGE_L2 if book == "l2" else Layout.IMAGE_L3
-    reader = ColumnReader(checked(fields, "body"), layout)
+    data = checked(fields, "body")
+    named = book == "l3" and data[:1] == bytes((Layout.IMAGE_NAMED,))
+    layout = Layout.IMAGE_L2 if book == "l2" else Layout.IMAGE_NAMED if named else Layout.IMAGE_L3
+    reader = ColumnReader(data, layout)
     bid_base, ask_base = bases_of(reader, 2)
     prices = np.concatenate(
         (
@@ -80,8 +82,16 @@ def decode_image(fields: Mapping[str, Any]) -> ImageColumns:
     )
     rows = len(prices)
     image = l2_image(bids, prices, reader.take(rows))
-    if layout is Layout.IMAGE_L3:
+    if layout is not Layout.IMAGE_L2:
         placed, certain = reader.take(rows), reader.take(rows)
-        image = image._replace(placed_ids=placed, certain=certain, order_ids=reader.take_ids(rows))
+        ids = _names(reader, placed) if named else reader.take_ids(rows)
+        image = image._replace(placed_ids=placed, certain=certain, order_ids=ids)
     reader.end()
     return image
+
+
+def _names(reader: ColumnReader, placed_ids: Int64s) -> Ids:
+    """Return the names of orders (book.naming); mostly their places are from the same update."""
+    name_ids = placed_ids - reader.take(len(placed_ids))
+    names = np.stack((name_ids, reader.take(len(placed_ids))), axis=1)
+    return np.ascontiguousarray(names.astype("<i8")).view(np.uint8).reshape(-1, ID_BYTES)

@@ -1,10 +1,10 @@
 """Merges the blocks of a span into few: what compaction writes, as a function of the rows alone.
 
 The span ``[k C, (k+1) C)`` of effective time, C the grid of the database, is one document where its rows
-fit one: at most ROWS_PER_PART rows and levels, all of one ``every_ms``, ``has_ids`` and scale.  Else it is
-divided by its smallest prime factor (``ladder``), and so on down to a window.  So a merged document holds
-exactly the rows of its own time, whatever was merged before, and rows that come late change only where they
-fall.  A window that is itself more than a document may hold stays as it is.
+fit one: at most ROWS_PER_PART rows and levels, all of one ``every_ms``, ``has_ids``, ``order_ids`` and
+scale.  Else it is divided by its smallest prime factor (``ladder``), and so on down to a window.  So a merged
+document holds exactly the rows of its own time, whatever was merged before, and rows that come late change
+only where they fall.  A window that is itself more than a document may hold stays as it is.
 
 Rows are taken once, in id order; where two begin with the same id the longer one is the later version.
 Chain entries that follow one another from one image are joined; where the span is
@@ -22,6 +22,7 @@ from condition.codec import (
     OrderColumns,
     TradeColumns,
     encode_changes,
+    encode_named,
     encode_orders,
     encode_trades,
 )
@@ -40,6 +41,8 @@ class Terms(NamedTuple):
     price_scale: int
     size_scale: int
     funds_scale: int
+    order_ids: bool = True
+    """Of orders: whether they have the exchange's ids."""
 
 
 class Part(NamedTuple):
@@ -149,7 +152,10 @@ def merged(security: str, kind: str, span: Span, whole: Sequence[Chain], part: P
             header = {"every_ms": part.terms.every_ms, "levels": len(rows.prices)}
             fields |= header | times_of(rows) | encode_changes(rows, THOROUGH)
         case OrderColumns():
-            fields |= {"funds_scale": part.terms.funds_scale} | times_of(rows) | encode_orders(rows, THOROUGH)
+            encode = encode_orders if part.terms.order_ids else encode_named
+            if not part.terms.order_ids:
+                fields["order_ids"] = False
+            fields |= {"funds_scale": part.terms.funds_scale} | times_of(rows) | encode(rows, THOROUGH)
         case TradeColumns():
             fields |= times_of(rows) | encode_trades(rows, THOROUGH)
     covered = sum(end - start + 1 for start, end, _, _ in chains)

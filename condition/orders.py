@@ -6,7 +6,7 @@ a kind of event costs nothing.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,47 +26,25 @@ from condition.columns import (
     id_column,
     pack_columns,
 )
-from condition.linked import Mask, join, link, split
+from condition.events import (
+    OPEN,
+    PRESENT,
+    VALUES,
+    Has,
+    OrderColumns,
+    by_kind,
+    decode_others,
+    encode_others,
+    interleaved,
+    rests,
+)
+from condition.linked import join, link, split
+from condition.named import decode_named
 from condition.reader import ColumnReader, checked
 from wire.runs import ABSENT
 
 _NONE, _ALL, _SOME = 0, 1, 2
 """Whether no, every or some event of a kind has a value."""
-
-_RECEIVED, _OPEN, _DONE = 0, 1, 2
-_FILLED = 1
-"""Of venue.api's OrderKind and Reason, which are part of the format."""
-
-
-class OrderColumns(NamedTuple):
-    """Order events in id order: fifteen int64 columns and two of 16-byte ids (zeros: none).
-
-    ``kinds``, ``sides`` and ``reasons`` are venue.api's OrderKind, Side and Reason; a value that the exchange
-    did not send is wire.runs.ABSENT.
-    """
-
-    ids: Int64s
-    times_ns: Int64s
-    effective_ns: Int64s
-    received_ns: Int64s
-    kinds: Int64s
-    sides: Int64s
-    reasons: Int64s
-    prices: Int64s
-    sizes: Int64s
-    old_prices: Int64s
-    old_sizes: Int64s
-    funds: Int64s
-    trade_ids: Int64s
-    order_ids: Ids
-    taker_ids: Ids
-
-
-_VALUES = ("prices", "sizes", "old_prices", "old_sizes", "funds", "trade_ids")
-_PRESENT = (*_VALUES, "taker_ids")
-_RISING = frozenset(("old_prices", "trade_ids"))
-"""Stored as differences."""
-
 
 # --- ids -------------------------------------------------------------------------------------
 
@@ -99,18 +77,7 @@ def _places(codes: Int64s, table: Ids) -> Int64s:
     return places
 
 
-def _interleaved(takers: Mask) -> tuple[Int64s, Int64s]:
-    """Return where the orders' and the takers' ids stand when each order's is followed by its taker's."""
-    before: Int64s = np.cumsum(takers) - takers
-    orders: Int64s = np.arange(len(takers)) + before
-    return orders, orders[takers] + 1
-
-
 # --- which events have what ------------------------------------------------------------------
-
-
-Has = dict[str, Mask]
-"""Per value which events have it."""
 
 
 def _encode_presence(kinds: Int64s, has: Has, encode: Encode) -> list[Column]:
@@ -118,7 +85,7 @@ def _encode_presence(kinds: Int64s, has: Has, encode: Encode) -> list[Column]:
     flags: list[Column] = []
     for kind in np.unique(kinds):
         of_kind = kinds == kind
-        for name in _PRESENT:
+        for name in PRESENT:
             cells = has[name][of_kind]
             present.append(_ALL if cells.all() else _SOME if cells.any() else _NONE)
             if present[-1] == _SOME:
@@ -128,11 +95,11 @@ def _encode_presence(kinds: Int64s, has: Has, encode: Encode) -> list[Column]:
 
 def _decode_presence(reader: ColumnReader, kinds: Int64s) -> Has:
     met = np.unique(kinds)
-    present = reader.take(len(met) * len(_PRESENT)).reshape(len(met), len(_PRESENT))
-    has = {name: np.zeros(len(kinds), np.bool_) for name in _PRESENT}
+    present = reader.take(len(met) * len(PRESENT)).reshape(len(met), len(PRESENT))
+    has = {name: np.zeros(len(kinds), np.bool_) for name in PRESENT}
     for kind, row in zip(met, present.tolist(), strict=True):
         of_kind = np.flatnonzero(kinds == kind)
-        for name, how in zip(_PRESENT, row, strict=True):
+        for name, how in zip(PRESENT, row, strict=True):
             if how == _SOME:
                 has[name][of_kind] = reader.take(len(of_kind)) != 0
             elif how == _ALL:
@@ -145,17 +112,6 @@ def _decode_presence(reader: ColumnReader, kinds: Int64s) -> Has:
 # --- values ----------------------------------------------------------------------------------
 
 
-def _resting(kinds: Int64s, reasons: Int64s) -> Mask:
-    """Return which events tell what rests of their order: their sizes hang together."""
-    resting: Mask = (kinds == _RECEIVED) | (kinds == _OPEN) | ((kinds == _DONE) & (reasons != _FILLED))
-    return resting
-
-
-def _by_kind(kinds: Int64s, events: Mask) -> list[Int64s]:
-    """Return the *events* of each kind that is met among them."""
-    return [np.flatnonzero(events & (kinds == kind)) for kind in np.unique(kinds[events])]
-
-
 def _encode_values(rows: OrderColumns, orders: Int64s, has: Has, encode: Encode) -> list[Column]:
     """Return the columns of sides, prices and sizes, linked by order, and of the rest, kind by kind."""
     heads, follows = split(rows.sides, link(orders))
@@ -165,18 +121,10 @@ def _encode_values(rows: OrderColumns, orders: Int64s, has: Has, encode: Encode)
     heads, follows = split(rows.prices[priced], links)
     buys = rows.sides[priced][links.heads()] == 0
     columns += [encode(heads[buys], Spec.SLOPED), encode(heads[~buys], Spec.SLOPED), encode(follows)]
-    resting = has["sizes"] & _resting(rows.kinds, rows.reasons)
+    resting = has["sizes"] & rests(rows.kinds, rows.reasons)
     heads, follows = split(rows.sizes[resting], link(orders[resting]))
     columns += [encode(heads, Spec.STEPPED), encode(follows, Spec.STEPPED)]
-    columns += [
-        encode(rows.sizes[where], Spec.STEPPED) for where in _by_kind(rows.kinds, has["sizes"] & ~resting)
-    ]
-    for name in _VALUES[2:]:
-        for where in _by_kind(rows.kinds, has[name]):
-            cells = getattr(rows, name)[where]
-            if name in _RISING:
-                cells = np.diff(cells, prepend=np.int64(0))
-            columns.append(encode(cells, Spec.STEPPED))
+    columns += encode_others(rows, has, resting, encode)
     return columns
 
 
@@ -187,7 +135,7 @@ def _decode_values(
     links = link(orders)
     heads = int(np.count_nonzero(links.is_head))
     sides = join(reader.take(heads), reader.take(len(orders) - heads), links)
-    values = {name: np.full(len(kinds), ABSENT, np.int64) for name in _VALUES}
+    values = {name: np.full(len(kinds), ABSENT, np.int64) for name in VALUES}
     priced = has["prices"]
     links = link(orders[priced])
     buys = sides[priced][links.heads()] == 0
@@ -195,16 +143,11 @@ def _decode_values(
     head_prices[buys] = reader.take(int(np.count_nonzero(buys)))
     head_prices[~buys] = reader.take(int(np.count_nonzero(~buys)))
     values["prices"][priced] = join(head_prices, reader.take(len(links.order) - len(buys)), links)
-    resting = has["sizes"] & _resting(kinds, reasons)
+    resting = has["sizes"] & rests(kinds, reasons)
     links = link(orders[resting])
     heads = int(np.count_nonzero(links.is_head))
     values["sizes"][resting] = join(reader.take(heads), reader.take(len(links.order) - heads), links)
-    for where in _by_kind(kinds, has["sizes"] & ~resting):
-        values["sizes"][where] = reader.take(len(where))
-    for name in _VALUES[2:]:
-        for where in _by_kind(kinds, has[name]):
-            cells = reader.take(len(where))
-            values[name][where] = np.cumsum(cells) if name in _RISING else cells
+    decode_others(reader, kinds, has, resting, values)
     return values | {"sides": sides}
 
 
@@ -214,18 +157,18 @@ def _decode_values(
 def encode_orders(rows: OrderColumns, level: int = QUICK) -> dict[str, Any]:
     """Return the binary fields of a block of order events; pcodec tries as hard as *level* says."""
     encode = partial(column, level=level)
-    has: Has = {name: getattr(rows, name) != ABSENT for name in _VALUES}
+    has: Has = {name: getattr(rows, name) != ABSENT for name in VALUES}
     has["taker_ids"] = takers = np.any(rows.taker_ids != 0, axis=1)
-    order_places, taker_places = _interleaved(takers)
+    order_places, taker_places = interleaved(takers)
     ids = np.empty((len(order_places) + len(taker_places), ID_BYTES), np.uint8)
     ids[order_places], ids[taker_places] = rows.order_ids, rows.taker_ids[takers]
     codes, table = _id_codes(ids)
-    steps, opens = np.diff(rows.times_ns), rows.kinds[1:] == _OPEN
+    steps, opens = np.diff(rows.times_ns), rows.kinds[1:] == OPEN
     columns = [
         encode(np.array([first_of(rows.ids), first_of(rows.times_ns)], np.int64)),
         encode(np.diff(rows.ids) - 1),
         encode(rows.kinds),
-        *(encode(rows.reasons[where]) for where in _by_kind(rows.kinds, np.ones(len(rows.ids), np.bool_))),
+        *(encode(rows.reasons[where]) for where in by_kind(rows.kinds, np.ones(len(rows.ids), np.bool_))),
         encode(steps[opens], Spec.SCALED),
         encode(steps[~opens], Spec.SCALED),
         encode(rows.effective_ns - rows.times_ns, Spec.SCALED),
@@ -245,23 +188,26 @@ def decode_orders(fields: Mapping[str, Any], *, receipts: bool = True) -> OrderC
     Raises:
         BadBlock: the block is damaged or of an unknown version.
     """
-    reader = ColumnReader(checked(fields, "body"), Layout.ORDERS)
+    data = checked(fields, "body")
+    if data[:1] == bytes((Layout.ORDERS_NAMED,)):
+        return decode_named(ColumnReader(data, Layout.ORDERS_NAMED), fields, receipts=receipts)
+    reader = ColumnReader(data, Layout.ORDERS)
     first_id, first_time = bases_of(reader, 2)
     id_steps, kinds = reader.take(), reader.take()
     rows = len(kinds)
     if len(id_steps) != max(0, rows - 1):
         raise BadBlock(f"{len(id_steps)} id steps of {rows} events")
     reasons = np.empty(rows, np.int64)
-    for where in _by_kind(kinds, np.ones(rows, np.bool_)):
+    for where in by_kind(kinds, np.ones(rows, np.bool_)):
         reasons[where] = reader.take(len(where))
-    opens = kinds[1:] == _OPEN
+    opens = kinds[1:] == OPEN
     steps = np.empty(len(opens), np.int64)
     steps[opens] = reader.take(int(np.count_nonzero(opens)))
     steps[~opens] = reader.take(int(np.count_nonzero(~opens)))
     delays = reader.take(rows)
     has = _decode_presence(reader, kinds)
     takers = has["taker_ids"]
-    order_places, taker_places = _interleaved(takers)
+    order_places, taker_places = interleaved(takers)
     codes = reader.take(len(order_places) + len(taker_places))
     table = reader.take_ids(int(np.count_nonzero(codes == 0)))
     places = _places(codes, table)

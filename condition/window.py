@@ -18,6 +18,7 @@ from condition.codec import (
     OrderColumns,
     TradeColumns,
     encode_changes,
+    encode_named,
     encode_orders,
     encode_trades,
 )
@@ -109,6 +110,7 @@ class Window:
         self._messages = [first]
         self._window_ns = window_ns
         self._has_ids = has_ids
+        self._named = isinstance(first, Orders) and first.named
         self._grew = True
         self.written: dict[str, int] = {}
         """The blocks that a cut made so far: id and covered."""
@@ -152,11 +154,13 @@ class Window:
         }
         if not self._has_ids and cut.feed == "changes":
             fields["has_ids"] = False
-        fields |= _encoded(cut, piece, chains)
+        if self._named:
+            fields["order_ids"] = False
+        fields |= _encoded(cut, piece, chains, named=self._named)
         return Block(document_id(cut.security, cut.feed, cut.start_ns, part), covered, fields)
 
 
-def _encoded(cut: Cut, piece: _Piece, chains: list[Chain]) -> dict[str, Any]:
+def _encoded(cut: Cut, piece: _Piece, chains: list[Chain], *, named: bool) -> dict[str, Any]:
     match cut.feed:
         case "changes":
             rows = ChangeColumns(**piece.rows, prices=piece.levels["prices"], sizes=piece.levels["sizes"])
@@ -167,7 +171,8 @@ def _encoded(cut: Cut, piece: _Piece, chains: list[Chain]) -> dict[str, Any]:
             return header | times_of(rows) | encode_changes(rows)
         case "orders":
             events = OrderColumns(**piece.rows)
-            return {"funds_scale": piece.scales[2]} | times_of(events) | encode_orders(events)
+            encode = encode_named if named else encode_orders
+            return {"funds_scale": piece.scales[2]} | times_of(events) | encode(events)
         case _:
             trades = TradeColumns(**piece.rows)
             return times_of(trades) | encode_trades(trades)

@@ -27,7 +27,7 @@ from control.effects import Answer, Ask, Effect, Keep, Now, Say, StopAll, StopSe
 from control.health import Board, ingester_of
 from control.protocol import BadCall, Call, answered, failed, parse
 from control.restarting import CONTROL, DATABASE, STAGES, Restarting, ending, processes_of
-from wire.messages import Beat, Desired, Reply, Request, Wanted
+from wire.messages import Beat, Desired, Policy, Reply, Request, Wanted
 from wire.names import venue_of, venue_of_line
 from wire.times import iso
 
@@ -191,8 +191,8 @@ class Desk:
                 rows[security] = _row(security, "error", self._no_venue(security))
         self._room()
         registry.check_every(call.every_ms, self._window_ns)
-        every_ms = self._every_ms if call.every_ms is None else call.every_ms
-        added = registry.add(self.desired, possible, every_ms, whole_ms(now.ns), call.images_s)
+        policy = call.change.of(Policy(self._every_ms))
+        added = registry.add(self.desired, possible, policy, whole_ms(now.ns))
         effects = self._keep(added)
         for security in possible:
             waiting[security] = registry.find(self.desired, security)
@@ -257,7 +257,7 @@ class Desk:
     def _with_policy(self, desired: Desired, security: str, call: Call, now: Now) -> Desired:
         newest_ns = self.board.newest_ns(security) or now.ns
         from_ns = registry.first_window_ns(newest_ns, self._window_ns)
-        return registry.with_policy(desired, security, call.every_ms, call.images_s, from_ns)
+        return registry.with_policy(desired, security, call.change, from_ns)
 
     def _keep(self, desired: Desired) -> list[Effect]:
         if desired == self.desired:
@@ -394,5 +394,6 @@ def _policy_row(wanted: Wanted) -> dict[str, Any]:
         "ok": True,
         "policy": registry.policy_text(policy),
         "images_s": policy.images_s or None,
+        "orders": registry.orders_text(policy),
         "from": iso(policy.from_ns),
     }

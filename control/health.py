@@ -28,7 +28,7 @@ from typing import Any
 import msgspec
 
 from control.growth import Growth
-from control.registry import policy_text
+from control.registry import orders_text, policy_text
 from wire.messages import Beat, Desired, Wanted
 from wire.names import bucket_of, venue_of, venue_of_line
 from wire.times import iso
@@ -246,6 +246,7 @@ class Board:
             "feed": self._feed(security),
             "since": iso(wanted.since_ns),
             "images_s": wanted.policies[-1].images_s or None,
+            "orders": orders_text(wanted.policies[-1]),
         }
         reason = self._reason(wanted, now_s)
         return {**row, "reason": reason} if reason else row

@@ -29,7 +29,7 @@ from control.restarting import CONTROL, DATABASE
 from control.supervised import Supervisor
 from wire.endpoints import Endpoints
 from wire.folders import make_folder, sync_folder
-from wire.messages import BadMessage, Beat, Desired, Reply, Request, pack, unpack
+from wire.messages import BadMessage, Beat, Desired, Policy, Reply, Request, pack, unpack
 from wire.secrets import made_once
 from wire.service import BEAT_SECONDS, CannotRun, Loop, Socket, log, resident_bytes, run_process
 from wire.settings import Settings
@@ -154,8 +154,8 @@ class Control:
                     differs,
                 )
             return kept
-        every_ms = self._settings.change_interval_ms
-        desired = registry.add(registry.EMPTY, list(seed), every_ms, whole_ms(time.time_ns()))
+        policy = Policy(self._settings.change_interval_ms)
+        desired = registry.add(registry.EMPTY, list(seed), policy, whole_ms(time.time_ns()))
         self._file.write(desired)
         log.info("event=first_start securities=%s", ",".join(registry.names(desired)))
         return desired

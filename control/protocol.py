@@ -4,9 +4,11 @@
                                       or  {"id", "ok": false, "error": {"code", "message"}}
 
 command    args                                        original name
-add        security | securities, every, images       addSecurity
+add        security | securities, every, images,      addSecurity
+           orders
 remove     security | securities                       removeSecurity
-policy     security | securities, every, images
+policy     security | securities, every, images,
+           orders
 list                                                   listSecurities
 status
 uptime                                                 elapsedRunningTime
@@ -18,7 +20,8 @@ reset      venue                                       resetWebSocket
 restart    process (or a stage: all of its processes)
 terminate                                              terminate
 
-``every`` is ``"update"`` or milliseconds (1000, ``"1000ms"``), ``images`` seconds (600, ``"600s"``).
+``every`` is ``"update"`` or milliseconds (1000, ``"1000ms"``), ``images`` seconds (600, ``"600s"``);
+``orders`` is ``"full"`` or ``"noids"``, of book true or false.
 
 code               meaning
 bad_message        not such a map
@@ -36,6 +39,7 @@ from typing import Any
 import msgpack
 import msgspec
 
+from control.registry import Change
 from wire.names import BadSecurity, parse_security
 
 MAX_MESSAGE_BYTES = 1 << 20
@@ -59,6 +63,7 @@ _ORIGINAL_NAMES = {
     "elapsedRunningTime": "uptime",
 }
 _SHOWN_CHARACTERS = 60
+_ORDERS = ("full", "noids")
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -71,8 +76,14 @@ class Call(msgspec.Struct, frozen=True):
     orders: bool = False
     every_ms: int | None = None
     images_s: int | None = None
+    order_ids: bool | None = None
     venue: str = ""
     process: str = ""
+
+    @property
+    def change(self) -> Change:
+        """Return what it says of how a security is recorded."""
+        return Change(self.every_ms, self.images_s, self.order_ids)
 
 
 class BadCall(Exception):
@@ -143,7 +154,7 @@ def _read(request_id: Any, command: str, args: Mapping[Any, Any]) -> Call:
     if command == "restart" and not fields:
         raise ValueError("restart needs process: a stage or one of its processes")
     if command == "policy" and fields.keys() <= {"securities"}:
-        raise ValueError("policy needs every or images")
+        raise ValueError("policy needs every, images or orders")
     return Call(request_id, command, **fields)
 
 
@@ -197,6 +208,12 @@ def _orders(value: Any) -> dict[str, Any]:
     raise ValueError("orders is not true or false")
 
 
+def _order_ids(value: Any) -> dict[str, Any]:
+    if value not in _ORDERS:
+        raise ValueError(f"orders is {_shown(value)}: one of {' '.join(_ORDERS)}")
+    return {"order_ids": value == "full"}
+
+
 def _venue(value: Any) -> dict[str, Any]:
     if not isinstance(value, str) or not value.isidentifier():
         raise ValueError(f"venue is {_shown(value)}: a venue's name, as binance")
@@ -214,10 +231,15 @@ def _shown(value: Any) -> str:
 
 
 _NAMED: dict[str, Callable[[Any], dict[str, Any]]] = {"security": _securities, "securities": _securities}
+_POLICY: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "every": _every,
+    "images": _images,
+    "orders": _order_ids,
+}
 _READERS: dict[str, dict[str, Callable[[Any], dict[str, Any]]]] = {
-    "add": {**_NAMED, "every": _every, "images": _images},
+    "add": {**_NAMED, **_POLICY},
     "remove": _NAMED,
-    "policy": {**_NAMED, "every": _every, "images": _images},
+    "policy": {**_NAMED, **_POLICY},
     "list": {},
     "status": {},
     "uptime": {},

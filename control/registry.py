@@ -8,6 +8,8 @@ policy             ``UnknownSecurity``                  policy from a window on,
 A transition takes the old state and returns the new one; the old one where nothing changed.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from wire.messages import BadMessage, Desired, Policy, Wanted, pack, unpack
@@ -58,12 +60,8 @@ def find(desired: Desired, security: str) -> Wanted:
     raise UnknownSecurity(f"{security} is not recorded: obl add {security} starts it, obl list shows all")
 
 
-def add(
-    desired: Desired, securities: list[str], every_ms: int, now_ns: int, images_s: int | None = None
-) -> Desired:
-    """Return *desired* with *securities* too, recorded every *every_ms* from the first window on.
-
-    *images_s* are the seconds between their base images; None: as the settings say.
+def add(desired: Desired, securities: list[str], policy: Policy, now_ns: int) -> Desired:
+    """Return *desired* with *securities* too, recorded by *policy* from the first window on.
 
     Raises:
         TooMany: nothing is added.
@@ -74,7 +72,7 @@ def add(
         raise TooMany(f"{len(known) + len(new)} securities: at most {MAX_SECURITIES} can be recorded")
     if not new:
         return desired
-    entries = tuple(Wanted(security, (Policy(every_ms, images_s or 0),), now_ns) for security in new)
+    entries = tuple(Wanted(security, (policy,), now_ns) for security in new)
     return Desired(desired.version + 1, desired.securities + entries)
 
 
@@ -99,23 +97,30 @@ def remove(desired: Desired, security: str) -> Desired:
     return Desired(desired.version + 1, tuple(w for w in desired.securities if w != gone))
 
 
-def with_policy(
-    desired: Desired, security: str, every_ms: int | None, images_s: int | None, from_ns: int
-) -> Desired:
-    """Return *desired* with another policy of *security* from the window at *from_ns* on; None: as before.
+class Change(NamedTuple):
+    """What of a policy is to be another; None: as before."""
+
+    every_ms: int | None = None
+    images_s: int | None = None
+    order_ids: bool | None = None
+
+    def of(self, policy: Policy) -> Policy:
+        """Return *policy* so changed."""
+        wanted = {name: value for name, value in self._asdict().items() if value is not None}
+        return msgspec.structs.replace(policy, **wanted)
+
+
+def with_policy(desired: Desired, security: str, change: Change, from_ns: int) -> Desired:
+    """Return *desired* with another policy of *security* from the window at *from_ns* on.
 
     Raises:
         UnknownSecurity: it is not recorded.
     """
     old = find(desired, security)
     last = old.policies[-1]
-    new = Policy(
-        last.every_ms if every_ms is None else every_ms,
-        last.images_s if images_s is None else images_s,
-        max(from_ns, last.from_ns),
-    )
-    if (new.every_ms, new.images_s) == (last.every_ms, last.images_s):
+    if change.of(last) == last:
         return desired
+    new = msgspec.structs.replace(change.of(last), from_ns=max(from_ns, last.from_ns))
     earlier = tuple(policy for policy in old.policies if policy.from_ns < new.from_ns)
     changed = msgspec.structs.replace(old, policies=(*earlier, new)[-MAX_POLICIES:])
     entries = tuple(changed if w == old else w for w in desired.securities)
@@ -134,6 +139,11 @@ def policy_text(policy: Policy) -> str:
     ('update', '1000ms')
     """
     return f"{policy.every_ms}ms" if policy.every_ms else "update"
+
+
+def orders_text(policy: Policy) -> str:
+    """Return *policy* as ``obl policy --orders`` takes it."""
+    return "full" if policy.order_ids else "noids"
 
 
 def difference(desired: Desired, seed: tuple[str, ...]) -> str:

@@ -44,6 +44,8 @@ class Book:
     """The exchange time made monotonic; it decides what comes before what."""
     visible_ns: int
     """From when on this is the book: ``effective_ns``, or the end of the last update's interval."""
+    named: bool = False
+    """Whether the orders have names (book.naming) in the place of the exchange's ids, which were not kept."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,6 +73,8 @@ class OrderEvents:
     size_scale: int
     funds_scale: int
     rows: OrderColumns
+    named: bool = False
+    """As of a Book."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -139,6 +143,7 @@ class Found(NamedTuple):
             stale=self.stale,
             effective_ns=int(last.effective_ns[-1]),
             visible_ns=int(last.visible_ns[-1]),
+            named=fold.named,
         )
 
 

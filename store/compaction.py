@@ -270,7 +270,7 @@ class _Loaded:
 def terms_of(block: Block) -> Terms:
     """Return what the rows of *block* have in common."""
     scales = block.price_scale, block.size_scale, block.funds_scale
-    return Terms(block.every_ns // NS_PER_MS, block.has_ids, *scales)
+    return Terms(block.every_ns // NS_PER_MS, block.has_ids, *scales, block.order_ids)
 
 
 def _windows(found: Iterable[Block]) -> Windows:

@@ -50,6 +50,8 @@ newest = compiled_newest if COMPILED else plain_newest
 class LevelFold:
     """An L2 book: the last size of each level, at the finest scales that were needed so far."""
 
+    named = False
+
     def __init__(self, image: ImageColumns, scales: Scales, certified: Certified) -> None:
         self.scales = scales
         self.certified = certified
@@ -150,8 +152,9 @@ def fold_of(image: Mapping[str, Any], *, verify: bool) -> Fold:
         rows = decode_image(image)
         scales = Scales(image["price_scale"], image["size_scale"])
         certified = (image["certified"]["bid_low"], image["certified"]["ask_high"])
-        made = OrderFold if image["book"] == "l3" else LevelFold
-        fold = made(rows, scales, certified)
+        fold: Fold = LevelFold(rows, scales, certified)
+        if image["book"] == "l3":
+            fold = OrderFold(rows, scales, certified, named=not image.get("order_ids", True))
     except (BadBlock, Refused) as error:
         raise Damaged(identity, str(error)) from error
     except (KeyError, TypeError) as error:

@@ -49,6 +49,8 @@ class Block(NamedTuple):
     first_effective_ns: int
     last_time_ns: int
     last_effective_ns: int
+    order_ids: bool = True
+    """Of orders: whether they have the exchange's ids, not names (book.naming)."""
 
 
 def header(kind: str, stored: Mapping[str, Any]) -> Block:
@@ -78,6 +80,7 @@ def header(kind: str, stored: Mapping[str, Any]) -> Block:
             first_effective_ns=stored.get("first_effective", stored["first_time"]),
             last_time_ns=stored["last_time"],
             last_effective_ns=stored.get("last_effective", stored["last_time"]),
+            order_ids=stored.get("order_ids", True),
         )
     except (KeyError, TypeError, ValueError, BSONError) as error:
         raise Damaged(str(stored.get("_id")), f"its header has no {error}") from error

@@ -44,9 +44,14 @@ class OrderFold:
     """An L3 book."""
 
     def __init__(
-        self, held: Orders | ImageColumns, scales: Scales, certified: tuple[int | None, int | None]
+        self,
+        held: Orders | ImageColumns,
+        scales: Scales,
+        certified: tuple[int | None, int | None],
+        *,
+        named: bool = False,
     ) -> None:
-        """Begin with the orders *held*.
+        """Begin with the orders *held*; *named*: they have names (book.naming), for their ids were not kept.
 
         Raises:
             Refused: they are no book of 64 bits.
@@ -54,6 +59,7 @@ class OrderFold:
         if len(held.sizes) and held.sizes.min() < 0:
             raise Refused(f"an order of size {held.sizes.min()}")
         self.certified = certified
+        self.named = named
         self._book = new_order_book()
         # what the recorder applied was possible: there may have been an auction
         self._book.may_cross = True

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from book.naming import name_bytes
 from book.scales import Scales
 from store.answers import Answer, Book, Changes, Gap, Gaps, OrderEvents
 from store.order_fold import OrderFold, Told
@@ -25,7 +26,9 @@ def _book(answer: Book) -> OrderFold:
     """
     if answer.orders is None:
         raise Unreadable(f"{answer.security} is recorded by levels: there are no orders")
-    return OrderFold(answer.orders, Scales(answer.price_scale, answer.size_scale), answer.certified)
+    return OrderFold(
+        answer.orders, Scales(answer.price_scale, answer.size_scale), answer.certified, named=answer.named
+    )
 
 
 def _told(batch: OrderEvents) -> Told:
@@ -156,13 +159,13 @@ class _Followed:
 
 
 def id_bytes(text: str) -> bytes:
-    """Return the 16 bytes of the order id *text*.
+    """Return the 16 bytes of the order id, or of the name, *text*.
 
     Raises:
         Unreadable: it is none.
     """
     try:
-        return uuid.UUID(text).bytes
+        return uuid.UUID(text).bytes if "-" in text[1:] else name_bytes(text)
     except ValueError as error:
         raise Unreadable(f"{text!r} is no order id: obl at SECURITY TIME --orders lists them") from error
 

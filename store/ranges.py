@@ -265,9 +265,8 @@ def _events(security: str, piece: Piece) -> OrderEvents:
     if not isinstance(piece.rows, OrderColumns):
         raise Damaged(piece.block.id, "it holds no order events")
     block = piece.block
-    return OrderEvents(
-        security, block.start_ns, block.price_scale, block.size_scale, block.funds_scale, piece.rows
-    )
+    scales = block.price_scale, block.size_scale, block.funds_scale
+    return OrderEvents(security, block.start_ns, *scales, piece.rows, named=not block.order_ids)
 
 
 def _folded(security: str, piece: Piece, fold: OrderFold) -> Changes:

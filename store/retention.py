@@ -8,7 +8,9 @@ gaps                    with the blocks of their feed
 
 ``kept_from`` is written to the security's row of ``securities`` before anything is deleted, by feed:
 ``from``, where readers begin, and ``floor``, below which writers put nothing (they answer *had*).  It never
-goes back.
+goes back.  So whatever ended an ``obl keep``, the next one goes on; it also deletes what a running writer put
+below the floor before it knew of it (store.writer.FLOORS_S).  Images have no retention of their own: without
+the one that its chain starts from a block cannot be read.
 """
 
 from collections.abc import Iterator

@@ -144,6 +144,7 @@ def _image(book: Book) -> RunMessage:
         prices=_packed(prices),
         sizes=_packed(sizes),
         order_ids=b"" if held is None else held.order_ids.tobytes(),
+        named=book.named,
     )
 
 
@@ -180,7 +181,16 @@ def _orders(batch: OrderEvents) -> RunMessage:
     }
     numbers: dict[str, Any] = {name: _packed(column) for name, column in columns.items()}
     return OrdersMessage(
-        batch.security, 0, 0, _NO_MARKS, batch.start_ns, **scales, **numbers, **bytes_of, **ids
+        batch.security,
+        0,
+        0,
+        _NO_MARKS,
+        batch.start_ns,
+        **scales,
+        **numbers,
+        **bytes_of,
+        **ids,
+        named=batch.named,
     )
 
 

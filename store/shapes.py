@@ -4,10 +4,10 @@ Times are ISO 8601 UTC with the venue's digits, ids integers or null, prices and
 Fields may be added, never renamed.
 """
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from book.naming import order_texts
 from condition.codec import Ids, Int64s
 from store.answers import Answer, Book, Changes, Gap, OrderEvents, Span, Trades
 from store.timeline import by_time
@@ -27,8 +27,10 @@ Line = dict[str, Any]
 def book(answer: Book, *, depth: int | None = None, orders: bool = False) -> Line:
     """Return ``obl at``: at most *depth* levels a side; with *orders* a row per order of them."""
     bids, asks = _levels(answer.bids[:depth], answer), _levels(answer.asks[:depth], answer)
+    ids = {}
     if orders and answer.orders is not None:
         bids, asks = _orders(answer, depth)
+        ids = {"order_ids": "not kept" if answer.named else "kept"}
     low, high = answer.certified
     return {
         "security": answer.security,
@@ -42,6 +44,7 @@ def book(answer: Book, *, depth: int | None = None, orders: bool = False) -> Lin
         "asks": asks,
         "continuity": answer.continuity,
         "stale": answer.stale,
+        **ids,
     }
 
 
@@ -120,7 +123,7 @@ def order_events(batch: OrderEvents) -> Iterator[Line]:
             "time": iso(time_ns, venue),
             "recv_time": iso(recv_ns),
             "update_id": event_id,
-            "order_id": order_id(rows.order_ids, n),
+            "order_id": order_id(rows.order_ids, n, named=batch.named),
             "side": SIDES[side],
         }
         for name, values, scale in given:
@@ -128,7 +131,7 @@ def order_events(batch: OrderEvents) -> Iterator[Line]:
                 line[name] = values[n] if scale is None else text(values[n], scale)
         if reason in REASONS:
             line["reason"] = REASONS[reason]
-        taker = order_id(rows.taker_ids, n)
+        taker = order_id(rows.taker_ids, n, named=batch.named)
         if taker is not None:
             line["taker_order_id"] = taker
         yield line
@@ -192,10 +195,10 @@ def replay(answers: Iterable[Answer]) -> Iterator[Line]:
         yield line
 
 
-def order_id(ids: Ids, row: int) -> str | None:
-    """Return the id of *row* as the venue writes it; None where it has none."""
+def order_id(ids: Ids, row: int, *, named: bool) -> str | None:
+    """Return the id of *row* as the venue writes it, or its name; None where it has none."""
     given = ids[row].tobytes()
-    return str(uuid.UUID(bytes=given)) if any(given) else None
+    return order_texts(given, named=named)[0] if any(given) else None
 
 
 def timed(answer: Answer) -> Iterator[tuple[int, Line]]:
@@ -242,7 +245,7 @@ def _orders(answer: Book, depth: int | None) -> tuple[list[list[str]], list[list
             prices.add(price)
             if depth is not None and len(prices) > depth:
                 break
-            name = order_id(held.order_ids, n) or ""
+            name = order_id(held.order_ids, n, named=answer.named) or ""
             shown.append([text(price, answer.price_scale), text(size, answer.size_scale), name])
         sides.append(shown)
     return sides[0], sides[1]

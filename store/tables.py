@@ -9,7 +9,8 @@ visible_ns                    int64                               from when on i
 first_id, update_id, id       int64, null where none              the venue's
 side, event, reason           dictionary of names, null           bid, ask (orders and trades: buy, sell)
 price, size, old_..., funds   int64, null where none              units of 10**-scale, see the metadata
-order_id, taker_order_id      16 bytes, null where none           the UUID
+order_id, taker_order_id      16 bytes, null where none           the UUID, or the name (book.naming)
+named                         bool                                they are names: ids were not kept
 after_hole                    bool                                something is missing right before the row
 
 With *decimals* prices, sizes and funds are decimal128(38, scale) instead, equally exact.  The scales are the
@@ -183,6 +184,7 @@ class _Made:
             "funds": self._number(rows.funds, answer.funds_scale, scales.funds),
             "trade_id": self._ints(rows.trade_ids, rows.trade_ids == ABSENT),
             "taker_order_id": self._ids(rows.taker_ids),
+            "named": self._pa.array(np.full(len(rows.ids), answer.named)),
         }
 
     def trades(self, answer: Trades) -> Columns:

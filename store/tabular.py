@@ -139,7 +139,7 @@ def _orders(batch: OrderEvents) -> dict[str, Column]:
         "recv_time": Column(rows.received_ns),
         "event": _named(rows.kinds, KINDS.__getitem__),
         "side": _named(rows.sides, SIDES.__getitem__),
-        "order_id": _order_ids(rows.order_ids),
+        "order_id": _order_ids(rows.order_ids, named=batch.named),
         "price": Column(rows.prices, batch.price_scale),
         "size": Column(rows.sizes, batch.size_scale),
         "old_price": Column(rows.old_prices, batch.price_scale),
@@ -147,7 +147,7 @@ def _orders(batch: OrderEvents) -> dict[str, Column]:
         "funds": Column(rows.funds, batch.funds_scale),
         "trade_id": Column(rows.trade_ids),
         "reason": _named(rows.reasons, REASONS.get),
-        "taker_order_id": _order_ids(rows.taker_ids),
+        "taker_order_id": _order_ids(rows.taker_ids, named=batch.named),
     }
 
 
@@ -158,7 +158,8 @@ def _image(book: Book) -> dict[str, Column]:
         prices, sizes = np.concatenate((book.bids, book.asks)).T
         ids = Column([None] * len(prices))
     else:
-        bids, prices, sizes, ids = held.bids, held.prices, held.sizes, _order_ids(held.order_ids)
+        bids, prices, sizes = held.bids, held.prices, held.sizes
+        ids = _order_ids(held.order_ids, named=book.named)
     count = len(prices)
     update_id = ABSENT if book.update_id is None else book.update_id
     return {
@@ -175,5 +176,5 @@ def _named(codes: Int64s, name: Callable[[int], str | None]) -> Column:
     return Column([name(code) for code in codes.tolist()])
 
 
-def _order_ids(ids: Ids) -> Column:
-    return Column([order_id(ids, row) for row in range(len(ids))])
+def _order_ids(ids: Ids, *, named: bool) -> Column:
+    return Column([order_id(ids, row, named=named) for row in range(len(ids))])

@@ -157,7 +157,12 @@ class Writer:
                 held_elsewhere.append(wanted.security)
                 continue
             policies = [
-                {"every_ms": each.every_ms, "images_s": each.images_s, "from": each.from_ns}
+                {
+                    "every_ms": each.every_ms,
+                    "images_s": each.images_s,
+                    "order_ids": each.order_ids,
+                    "from": each.from_ns,
+                }
                 for each in wanted.policies
             ]
             changed = {"wanted": True, "since": date_of(wanted.since_ns), "policies": policies}

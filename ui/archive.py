@@ -64,6 +64,7 @@ def at(
         shown = shapes.book(found, depth=depth or _SHOWN_LEVELS, orders=True)
         rows = [_order(side, row) for side in ("bids", "asks") for row in shown[side]]
         show.table(rows, ("side", "price", "size", "order_id"), "there are no orders")
+        show.order_ids(shown)
 
 
 def replay(

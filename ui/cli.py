@@ -43,13 +43,26 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
 
     live.register(app)
     if not argv or argv[0] not in live.NAMES:
-        from ui import archive, compact, copying, export, incident, keep, plot, rebuild, series, verify
+        from ui import (
+            archive,
+            compact,
+            copying,
+            doctor,
+            export,
+            incident,
+            keep,
+            plot,
+            rebuild,
+            series,
+            verify,
+        )
 
         archive.register(app)
         verify.register(app)
         rebuild.register(app)
         compact.register(app)
         keep.register(app)
+        doctor.register(app)
         incident.register(app)
         export.register(app)
         copying.register(app)

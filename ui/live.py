@@ -31,10 +31,10 @@ def add(
     wait: Annotated[bool, typer.Option("--wait", help="Return when all are live.")] = False,
     every: Annotated[str, typer.Option(help="Of new ones: update, or an interval as 1000ms.")] = "",
     images: Annotated[str, typer.Option(help="Of new ones: time between whole-book images, as 600s.")] = "",
+    orders: Annotated[str, typer.Option(help="Of new ones at level 3: full, or noids to keep no ids.")] = "",
 ) -> None:
     """Start to record securities; they stay recorded over restarts."""
-    policy = {name: value for name, value in (("every", every), ("images", images)) if value}
-    rows = ask("add", {"securities": _named(securities), **policy})
+    rows = ask("add", {"securities": _named(securities), **_given(every, images, orders)})
     if wait:
         rows = _wait_for_live(rows)
     columns = ["security", "state", "error"]
@@ -51,16 +51,18 @@ def policy(
     securities: Securities,
     every: Annotated[str, typer.Option(help="update, or an interval as 1000ms.")] = "",
     images: Annotated[str, typer.Option(help="Time between whole-book images, as 600s.")] = "",
+    orders: Annotated[str, typer.Option(help="Level 3: full, or noids to keep no order ids.")] = "",
     as_json: Json = False,
 ) -> None:
     """Change how securities are recorded, from a coming window on."""
-    args: dict[str, Any] = {"securities": _named(securities)}
-    if every:
-        args["every"] = every
-    if images:
-        args["images"] = images
-    rows = ask("policy", args)
-    _show_rows(rows, as_json, ("security", "policy", "images_s", "from", "error"))
+    rows = ask("policy", {"securities": _named(securities), **_given(every, images, orders)})
+    _show_rows(rows, as_json, ("security", "policy", "orders", "images_s", "from", "error"))
+
+
+def _given(every: str, images: str, orders: str) -> dict[str, Any]:
+    """Return the options of a policy that were given."""
+    options = (("every", every), ("images", images), ("orders", orders))
+    return {name: value for name, value in options if value}
 
 
 def list_(as_json: Json = False) -> None:
@@ -69,6 +71,7 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         return show.json_lines(rows)
     columns = ["security", "state", "policy", "feed", "since"]
+    columns += ["orders"] if any(row.get("orders") == "noids" for row in rows) else []
     columns += ["reason"] if any(row.get("reason") for row in rows) else []
     return show.table(rows, columns, "nothing is recorded: obl add binance:BTCUSDT starts it")
 

@@ -88,3 +88,10 @@ def book(answer: Mapping[str, Any], depth: int) -> None:
     rows += [{"side": "bid", "price": row[0], "size": row[1]} for row in bids[:depth]]
     table(rows, ("side", "price", "size"), "the book is empty")
     sys.stdout.write(f"{len(bids)} bids, {len(asks)} asks\n")
+    order_ids(answer)
+
+
+def order_ids(answer: Mapping[str, Any]) -> None:
+    """Say where the orders of a book have no ids."""
+    if answer.get("order_ids") == "not kept":
+        sys.stdout.write("order ids were not kept: an order is named by the update that named it first\n")

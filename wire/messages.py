@@ -25,6 +25,8 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
     """Seconds between base images; 0: the setting BASE_IMAGE_SECONDS (L3: 3600)."""
     from_ns: int = 0
     """Start of the first window it rules."""
+    order_ids: bool = True
+    """Of an L3 security: False stores its orders without the exchange's ids (book.naming)."""
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True):

@@ -102,6 +102,8 @@ class Orders(msgspec.Struct, frozen=True, array_like=True, tag="orders"):
     trade_ids: bytes
     order_ids: bytes
     taker_ids: bytes
+    named: bool = False
+    """The ids are names (book.naming), not the exchange's."""
 
 
 class Trades(msgspec.Struct, frozen=True, array_like=True, tag="trades"):
@@ -174,6 +176,8 @@ class Image(msgspec.Struct, frozen=True, array_like=True, tag="image"):
     read: Marks = {}
     """Per line the reading position: no record at or past it is in this message or one before it, so that
     what is made of it may leave when all before is synced (empty: the marks say that)."""
+    named: bool = False
+    """``order_ids`` are names (book.naming), not the exchange's."""
 
 
 class Hole(msgspec.Struct, frozen=True, array_like=True, tag="hole"):

@@ -259,6 +259,15 @@ def figures() -> list[Figure]:
         ),
         _image(full, "L3", 22.0),
     ]
+    bare = documents(groups_of_capture(L3_2016, ["BTC-USD"], policy=Policy(order_ids=False)))
+    events = of_kind(bare, "orders")
+    found += [
+        Figure("Coinbase L3 2016, no ids, 10 s windows", "order event", size(events), total(events, "rows")),
+        Figure(
+            "the same, compacted", "order event", size(compacted(bare, "orders")), total(events, "rows"), 3.0
+        ),
+        _image(bare, "L3", 2.0),
+    ]
     fresh, after, rare = illiquid()
     found += [
         Figure("DOTUSDT 2021, a tenth, one a second", change, size(fresh), rare),

@@ -45,13 +45,25 @@ def logger_of(folder: Path, simulator: Simulator, **settings: str) -> Logger:
 
 
 def live(
-    logger: Logger, simulator: Simulator, clock: HostClock, accidents: Sequence[Accident], lines: int = 1
+    logger: Logger,
+    simulator: Simulator,
+    clock: HostClock,
+    accidents: Sequence[Accident],
+    lines: int = 1,
+    *,
+    order_ids: bool = True,
 ) -> list[Happened]:
-    """Let *accidents* happen, come to rest, and stop in order; return what happened."""
+    """Let *accidents* happen, come to rest, and stop in order; return what happened.
+
+    Without *order_ids* none are stored from the first calm on.
+    """
     scene = Scene(logger, simulator, clock, SECURITIES, lines)
     logger.start()
     scene.eventually("control answers", lambda: answers(logger))
     _calm(scene)
+    if not order_ids:
+        changed = logger.obl("policy", SECURITIES[1], "--orders", "noids")
+        assert changed.returncode == 0, changed.stderr
     happened = _happen(scene, accidents)
     for security in SECURITIES:
         is_stored_until_now(logger, simulator, security)
@@ -125,7 +137,12 @@ def is_what_the_market_was(
                 for feed in (BOOK, TRADES)
             }
             unsent = simulator.unheard(*security.split(":"))
-            tally.ledger(security, archive.gaps(security), unreceived, unsent, happened)
+            stored: dict[str, list[range]] = {BOOK: [], TRADES: []}
+            for span in archive.coverage(security):
+                assert span.first_id is not None
+                assert span.last_id is not None
+                stored[span.feed].append(range(span.first_id, span.last_id + 1))
+            tally.ledger(security, archive.gaps(security), unreceived, unsent, happened, stored)
 
 
 def _when(simulator: Simulator, security: str, feed: str, lost: Lost) -> Hole:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tests.chaos.market import Compared, missing_ids
@@ -91,10 +92,13 @@ class Tally:
         unreceived: Mapping[str, Sequence[Hole]],
         unsent: Mapping[str, Sequence[Sequence[int]]],
         happened: Sequence[Happened],
+        stored: Mapping[str, Sequence[range]] = MappingProxyType({}),
     ) -> None:
         """Hold the ledger's *rows* of *security* against what happened and, by feed, the unreceived.
 
-        *unsent* is [first, last, where a book can go on] of what the exchange sent to nobody.
+        *unsent* is [first, last, where a book can go on] of what the exchange sent to nobody.  *stored* are
+        the stretches of ids in the database: a book that waits for its snapshot has use for an update, too,
+        that came behind later ones, and *unreceived* does not know it.
         """
         venue = security.partition(":")[0]
         losing = [each for each in happened if may_lose(each.accident, venue)]
@@ -110,7 +114,9 @@ class Tally:
             named = missing | {n for row in rows if row["state"] == "healed" for n in _ids(row)}
             self.unsent += len(_to_nobody(unsent[feed], missing, to_snapshot=feed == "book"))
             for lost in unreceived[feed]:
-                if unnamed := set(range(lost.first, lost.last + 1)) - named:
+                ids = range(lost.first, lost.last + 1)
+                kept = {n for n in ids if any(n in each for each in stored.get(feed, ()))}
+                if unnamed := set(ids) - named - kept:
                     self.lost.append(
                         f"{security}: {len(unnamed)} ids of {feed} from {min(unnamed)} in no row"
                     )

@@ -267,4 +267,48 @@ MUTANTS = (
         "    for answer in list(answers):",
         f"{UNIT}/store/test_bounded.py::test_an_export_writes_what_it_is_given_before_it_asks_for_more",
     ),
+    Mutant(
+        "an order without its id keeps one name until it is done",
+        "book/naming.py",
+        "            if kind == OrderKind.DONE:\n                self._names.pop(order_id, None)\n",
+        "            if kind == OrderKind.MATCH:\n                self._names.pop(order_id, None)\n",
+        f"{UNIT}/book/test_naming.py::test_an_order_has_one_name_until_it_is_done_and_no_other_order_has_it",
+    ),
+    Mutant(
+        "order ids and names do not meet in one book",
+        "book/bookfeed.py",
+        "if self.book.enter(policy, last_id or 0) and recording.feed:",
+        "if self.book.enter(policy, last_id or 0) and recording.feed != self.book.feed:",
+        f"{UNIT}/book/test_orderflow.py"
+        "::test_ids_are_given_up_and_kept_again_from_the_windows_that_the_policies_name",
+    ),
+    Mutant(
+        "blocks with order ids and without are not merged into one",
+        "store/compaction.py",
+        "block.has_ids, *scales, block.order_ids)",
+        "block.has_ids, *scales)",
+        f"{UNIT}/store/test_compaction.py::test_blocks_with_order_ids_and_without_stay_apart",
+    ),
+    Mutant(
+        "an order that is done is no longer counted among those alive",
+        "condition/recency.py",
+        "            alive.pop(-back)\n",
+        "            alive.pop()\n",
+        f"{UNIT}/condition/test_codec.py::test_named_order_events_come_back_as_they_were",
+    ),
+    Mutant(
+        "what was merged is kept before the small blocks go",
+        "store/compaction.py",
+        "            self._put(new)\n            self._delete(security, kind, gone)\n",
+        "            self._delete(security, kind, gone)\n            self._put(new)\n",
+        "tests/system/test_compacting.py"
+        "::test_readers_take_each_id_once_and_the_next_pass_removes_the_rest[0]",
+    ),
+    Mutant(
+        "what is not kept is remembered, so that no rebuild brings it back",
+        "store/retention.py",
+        "        if not dry_run:\n            _remember(",
+        "        if dry_run:\n            _remember(",
+        f"{UNIT}/store/test_rebuild.py::test_what_is_no_longer_kept_is_not_made_anew",
+    ),
 )

@@ -121,6 +121,30 @@ def test_securities_come_and_go(logger: Logger) -> None:
     assert logger.state(BINANCE) == "live"
 
 
+def test_orders_go_on_without_their_ids_and_with_them_again(logger: Logger, simulator: Simulator) -> None:
+    def shown() -> Any:
+        return logger.answer("at", COINBASE, "latest", "--orders")
+
+    for orders, kept in (("noids", "not kept"), ("full", "kept")):
+        [row] = logger.answers("policy", COINBASE, "--orders", orders)
+        assert (row["policy"], row["orders"]) == ("update", orders)
+        logger.eventually(f"order ids are {kept}", lambda kept=kept: shown()["order_ids"] == kept)
+        book = shown()
+        true = simulator.truth_book("coinbase", "BTC-USD", update_id=book["update_id"])["orders"]
+        for side in ("bids", "asks"):
+            names = [name for *_, name in book[side]]
+            assert [row[:2] for row in book[side]] == [row[:2] for row in true[side]]
+            assert len(set(names)) == len(names)
+            assert all((len(name) == 36) is (kept == "kept") for name in names)
+        live = logger.answer("book", COINBASE, "--orders", "--depth", "1")
+        assert live["order_ids"] == kept
+    text = logger.obl("at", COINBASE, row["from"], "--orders", "--depth", "1").stdout
+    assert "order ids were not kept" in text
+    assert logger.answers("gaps", COINBASE) == []
+    found = {row["security"]: row["first_bad"] for row in logger.answers("verify", COINBASE)}
+    assert found == {COINBASE: None}
+
+
 def test_snapshot_makes_an_image_and_reset_new_connections(logger: Logger, simulator: Simulator) -> None:
     assert logger.obl("snapshot", "ALL").returncode == 0
     before = {one["connection"] for one in simulator.connections("binance")}

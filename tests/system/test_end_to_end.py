@@ -175,10 +175,15 @@ def certified_sides(book: Book, true: dict[str, Any]) -> list[list[list[str]]]:
     ]
 
 
-def orders(book: Book) -> list[tuple[str, str, str]]:
+def without_ids(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [(price, size, "") for price, size, _ in rows]
+
+
+def orders(book: Book) -> list[tuple[Any, ...]]:
+    """Return price, size and id of each order; the id is empty where the book has names."""
     found = book.orders
     assert found is not None
-    return [
+    rows = [
         (
             text(int(price), book.price_scale),
             text(int(size), book.size_scale),
@@ -186,6 +191,8 @@ def orders(book: Book) -> list[tuple[str, str, str]]:
         )
         for price, size, order_id in zip(found.prices, found.sizes, found.order_ids, strict=True)
     ]
+    assert len({name for *_, name in rows}) == len(rows)
+    return without_ids(rows) if book.named else rows
 
 
 @pytest.mark.parametrize("security", SECURITIES)

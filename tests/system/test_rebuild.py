@@ -1,5 +1,6 @@
 """What the logger stored is what ``obl rebuild`` makes of its journal, document by document."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from store.connection import connect
 from store.embedded import running as database_running
 from tests.chaos.comparing import COLLECTIONS, different, documents, rebuilt
 from tests.simulator.process import running
-from tests.system.running import KEY, Logger, exchanges
+from tests.system.running import BIN, KEY, Logger, exchanges, run
 from tests.system.test_end_to_end import is_stored_until_now
 from wire.settings import load_settings
 
@@ -46,6 +47,8 @@ def logger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logger]:
             BASE_IMAGE_SECONDS="6",
             CHECKPOINT_SECONDS="5",
             JOURNAL_KEEP_SECONDS="86400",
+            COMPACT_SECONDS="10",
+            COMPACT_AFTER="86400",  # (the logger itself merges nothing here)
             **exchanges(simulator),
         )
         try:
@@ -98,6 +101,28 @@ def test_what_a_database_lost_comes_back_and_the_rest_stays(
     rows = rebuilt(logger)
     assert different(whole, documents(client, RECORDED)) == []
     assert sum(row["stored"] for row in rows) >= lost
+
+
+def test_a_rebuilt_database_compacts_to_the_documents_that_the_recorded_one_compacts_to(
+    logger: Logger, client: MongoClient[dict[str, Any]]
+) -> None:
+    for security in SECURITIES:
+        copied = logger.obl("copy", security, "0", "latest", "--database", "copied")
+        assert copied.returncode == 0, copied.stderr
+    assert rebuilt(logger, "--into", "merged")
+    rows = {}
+    for database in ("copied", "merged"):
+        environment = logger.environment | {"MONGODB_DATABASE": database, "COMPACT_AFTER": "0"}
+        done = run([BIN / "obl", "compact", "--json"], environment)
+        assert done.returncode == 0, done.stderr
+        rows[database] = [json.loads(line) for line in done.stdout.splitlines()]
+        found = run([BIN / "obl", "verify"], environment)
+        assert found.returncode == 0, found.stdout + found.stderr
+    assert {row["kind"] for row in rows["merged"]} == {"changes", "orders", "trades"}
+    whole = documents(client, "copied")
+    assert [name for name in whole if "|m10" in name]
+    assert len(whole) < len(documents(client, RECORDED))
+    assert different(whole, documents(client, "merged")) == []
 
 
 def test_an_archived_part_and_the_kept_one_make_the_whole(

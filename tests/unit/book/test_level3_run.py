@@ -26,7 +26,7 @@ def both_ways(groups: list[bytes]) -> tuple[list[RunMessage], list[RunMessage]]:
 
 @needs_compiler
 @pytest.mark.captures
-@pytest.mark.parametrize("policy", [Policy(), Policy(every_ms=1000)])
+@pytest.mark.parametrize("policy", [Policy(), Policy(every_ms=1000), Policy(order_ids=False)])
 @pytest.mark.parametrize("per_group", [9, 200])
 def test_a_recorded_stream_comes_to_the_same(policy: Policy, per_group: int) -> None:
     groups = groups_of_capture(

@@ -7,12 +7,14 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from book.hash import of_orders
+from book.naming import name_text
 from book.orderflow import OrderFlow
 from tests.journaled import Journal, unpacked
 from tests.unit.book.play import START, S, copied, ints, maintainer, of_type, play, stored
 from venue.api import OrderKind, Reason
 from wire.messages import Policy
-from wire.runs import ABSENT, Changes, Hole, Image, Orders, RunMessage, Trades
+from wire.runs import ABSENT, Changes, Cut, Hole, Image, Orders, RunMessage, Trades
 
 NAME = "coinbase:X-USD"
 A, B, C, D, E = (str(UUID(int=n)) for n in range(1, 6))
@@ -93,8 +95,65 @@ def test_a_match_is_a_trade_of_the_other_side() -> None:
     assert (ints(trades.ids), list(trades.sides_u1), ints(trades.sizes)) == ([7], [1], [15])
 
 
-@pytest.mark.parametrize("policies", [(), (Policy(every_ms=1000),)])
-def test_the_book_and_its_hash_are_right_in_both_modes_and_across_a_stop(
+BARE = Policy(order_ids=False)
+
+
+def named(column: bytes) -> list[str]:
+    return [
+        name_text(column[at : at + 16]) if any(column[at : at + 16]) else ""
+        for at in range(0, len(column), 16)
+    ]
+
+
+def test_without_ids_an_order_is_named_by_the_event_that_names_it_first() -> None:
+    said = busy(BARE).said()
+    orders = of_type(said, Orders)
+    assert all(message.named for message in orders)
+    names = [name for message in orders for name in named(message.order_ids)]
+    # A, B and C are the rows of the snapshot 100; D and E came by the events 101 and 105, E as a taker
+    assert names == ["101", "101", "100.1", "100.2", "100.1", "105.-1", "100.3", "105.-1"]
+    takers = [name for message in orders for name in named(message.taker_ids)]
+    assert takers == ["", "", "", "", "105.-1", "", "", ""]
+    image = of_type(said, Image)[0]
+    assert (image.named, image.update_id, named(image.order_ids)) == (True, 101, ["100.1", "100.2", "100.3"])
+    held = [UUID(each).bytes for each in (A, B, C, D, E)]
+    assert not any(each in packed for packed in map(msgspec.msgpack.encode, orders) for each in held)
+
+
+def test_the_hash_without_ids_is_that_of_the_book_with_names() -> None:
+    said = busy(BARE).said()
+    image = of_type(said, Image)[-1]
+    columns = (image.prices, image.sizes, image.placed_ids)
+    prices, sizes, placed = (ints(column) for column in columns)
+    sides = [int(n >= image.bids) for n in range(len(prices))]
+    scales = image.price_scale, image.size_scale
+    assert image.hash == of_orders(sides, prices, sizes, image.order_ids, placed, *scales)
+
+
+def test_ids_are_given_up_and_kept_again_from_the_windows_that_the_policies_name() -> None:
+    flow = Flow(Policy(), Policy(from_ns=START + 10 * S, order_ids=False), Policy(from_ns=START + 30 * S))
+    for price in range(1, 9):
+        flow.seconds += 4
+        flow.tell("open", str(UUID(int=100 + price)), price=f"8.{price}", remaining_size="1")
+    said = flow.said()
+    flags = {i: message.named for message in of_type(said, Orders) for i in ints(message.ids)}
+    bare = [i for i, flag in flags.items() if flag]
+    turns = [bare[0], bare[-1] + 1]
+    assert list(flags) == list(range(101, 109))
+    assert bare == list(range(*turns))
+    # each turn has an image of its first event, and a chain entry starts there
+    images = {message.update_id: message for message in of_type(said, Image)}
+    assert [images[first].named for first in turns] == [True, False]
+    entries = [chain[:3] for cut in of_type(said, Cut) if cut.feed == "orders" for chain in cut.chains]
+    assert all(any(first == start == image for start, _, image in entries) for first in turns)
+    before = turns[0] - 1
+    assert sorted(named(images[turns[0]].order_ids)) == sorted(
+        [str(turns[0]), *(f"{before}.{n}" for n in range(1, before - 100 + 4))]
+    )
+
+
+@pytest.mark.parametrize("policies", [(), (Policy(every_ms=1000),), (BARE,)])
+def test_the_book_and_its_hash_are_right_in_every_mode_and_across_a_stop(
     policies: tuple[Policy, ...],
 ) -> None:
     groups = busy(*policies).journal.groups
@@ -115,7 +174,7 @@ def test_the_book_and_its_hash_are_right_in_both_modes_and_across_a_stop(
         for output in stopped.feed(group):
             said.extend(output.messages)
     assert stored(said) == stored(whole)
-    if policies:
+    if policies and policies[0].every_ms:
         assert book.hash() == book.book.fold.hash_from_scratch()
 
 

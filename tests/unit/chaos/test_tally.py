@@ -62,6 +62,14 @@ def test_what_was_not_received_and_no_row_names_is_lost(rows: list[dict[str, Any
     assert tally(*rows).lost
 
 
+def test_what_came_behind_later_ids_and_was_stored_is_not_lost() -> None:
+    for stored, is_lost in ((range(90, 110), False), (range(90, 109), True), (range(110, 130), True)):
+        one = Tally()
+        unreceived, unsent = {"book": [LOST], "trades": []}, {"book": [LOST[:3]], "trades": []}
+        one.ledger(SECURITY, [], unreceived, unsent, [DROP], {"book": [stored], "trades": []})
+        assert bool(one.lost) == is_lost
+
+
 def test_healed_rows_miss_nothing() -> None:
     one = Tally()
     lost = Hole(5, 9, 9, 50 * S, 52 * S)

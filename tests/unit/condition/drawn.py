@@ -65,6 +65,24 @@ def orders(draw: st.DrawFn) -> OrderColumns:
 
 
 @st.composite
+def named_orders(draw: st.DrawFn) -> OrderColumns:
+    """Events of orders that come again and again, most of them named by their first event."""
+    rows = draw(orders())
+    kinds = draw(columns(len(rows.ids), st.sampled_from((0, 0, 1, 1, 2, 2, 3, 4, 5))))
+    met = [bytes(16)]
+    names: tuple[list[bytes], list[bytes]] = ([], [])
+    for event_id in rows.ids.tolist():
+        for found in names:
+            own = event_id.to_bytes(8, "little", signed=True) + bytes(8)
+            found.append(draw(st.sampled_from((own, own, *met[-4:]))))
+            met.append(draw(st.sampled_from((found[-1], found[-1], b"\x07" * 16))))
+    order_ids, taker_ids = (
+        np.frombuffer(b"".join(found), np.uint8).reshape(len(found), 16) for found in names
+    )
+    return rows._replace(kinds=kinds, order_ids=order_ids, taker_ids=taker_ids)
+
+
+@st.composite
 def images(draw: st.DrawFn) -> tuple[str, ImageColumns]:
     rows = draw(st.integers(0, 20))
     book = draw(st.sampled_from(("l2", "l3")))

@@ -256,6 +256,10 @@ def orders(fields: dict[str, Any]) -> dict[str, list[Any]]:
     }
 
 
+def name(update_id: int, number: int) -> bytes:
+    return (update_id % 2**64).to_bytes(8, "little") + (number % 2**64).to_bytes(8, "little")
+
+
 def identities(
     codes: list[int], new: list[bytes], events: int, takers: set[int]
 ) -> tuple[list[bytes], list[bytes]]:
@@ -276,9 +280,13 @@ def identities(
 
 
 def image(fields: dict[str, Any]) -> dict[str, Any]:
-    bases, bid_steps, ask_steps, sizes, *own = columns(fields["body"], 4 if fields["book"] == "l2" else 5)
+    layout = fields["body"][0]
+    assert layout in ((4,) if fields["book"] == "l2" else (5, 7))
+    bases, bid_steps, ask_steps, sizes, *own = columns(fields["body"], layout)
     bids = risen(bases[0], [-step for step in bid_steps], fields["bids"])
-    placed, certain, ids = own or ([], [], [])
+    placed, certain, ids, *numbers = own or ([], [], [])
+    if layout == 7:
+        ids = [name(signed(a - b), c) for a, b, c in zip(placed, ids, numbers[0], strict=True)]
     return {
         "bids": fields["bids"],
         "prices": bids + risen(bases[1], ask_steps, fields["asks"]),

@@ -43,11 +43,17 @@ def test_order_events_come_back_as_they_were(rows: OrderColumns) -> None:
 
 
 @SLOW
-@given(drawn.images())
-def test_images_come_back_as_they_were(drawn_image: tuple[str, ImageColumns]) -> None:
+@given(st.one_of(drawn.orders(), drawn.named_orders()))
+def test_named_order_events_come_back_as_they_were(rows: OrderColumns) -> None:
+    assert plain(codec.decode_orders(codec.encode_named(rows))) == plain(rows)
+
+
+@SLOW
+@given(drawn.images(), st.booleans())
+def test_images_come_back_as_they_were(drawn_image: tuple[str, ImageColumns], named: bool) -> None:
     book, rows = drawn_image
     header = {"book": book, "bids": rows.bids, "asks": len(rows.prices) - rows.bids}
-    assert plain(codec.decode_image(codec.encode_image(rows, book) | header)) == plain(rows)
+    assert plain(codec.decode_image(codec.encode_image(rows, book, named=named) | header)) == plain(rows)
 
 
 def test_levels_of_an_update_are_sorted_by_price_bids_down_and_asks_up() -> None:
@@ -90,6 +96,17 @@ def test_a_random_order_id_costs_its_bytes_once() -> None:
         return len(codec.encode_orders(OrderColumns(**names))["body"])
 
     assert body(np.repeat(ids, 3, axis=0)) < 1000 * 16 + 1000 + 200
+
+
+def test_a_name_that_is_its_event_s_own_costs_nothing() -> None:
+    def body(orders: int) -> int:
+        ids, zeros = np.arange(1000, 1000 + orders), np.zeros(orders, np.int64)
+        names: dict[str, Any] = dict.fromkeys(OrderColumns._fields, zeros)
+        own = np.stack((ids, zeros), axis=1).astype("<i8")
+        names |= {"order_ids": own.view(np.uint8), "taker_ids": np.zeros((orders, 16), np.uint8)}
+        return len(codec.encode_named(OrderColumns(**names | {"ids": ids}))["body"])
+
+    assert body(2_000) - body(200) < 20
 
 
 EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], Any]]] = {}
@@ -135,6 +152,31 @@ def orders() -> dict[str, Any]:
     names |= {n: generator.integers(0, 2, (120, 16)).astype(np.uint8) for n in OrderColumns._fields[-2:]}
     names |= {"kinds": np.arange(120) % 6, "prices": np.where(np.arange(120) % 5, 7, ABSENT)}
     return codec.encode_orders(OrderColumns(**names))
+
+
+@example(codec.decode_orders)
+def named_orders() -> dict[str, Any]:
+    generator = np.random.default_rng(6)
+    count = 200
+    names: dict[str, Any] = {n: generator.integers(0, 9, count) for n in OrderColumns._fields[:-2]}
+    ids = np.cumsum(generator.integers(1, 3, count))
+    given = np.stack((generator.choice(ids, count), generator.integers(0, 2, count)), axis=1)
+    takers = np.where(generator.integers(0, 4, count)[:, None] == 0, given[::-1], 0)
+    names |= {"ids": ids, "kinds": generator.integers(0, 4, count), "prices": np.where(ids % 5, 7, ABSENT)}
+    names |= {
+        n: each.astype("<i8").view(np.uint8) for n, each in (("order_ids", given), ("taker_ids", takers))
+    }
+    return codec.encode_named(OrderColumns(**names))
+
+
+@example(codec.decode_image)
+def named_image() -> dict[str, Any]:
+    generator = np.random.default_rng(7)
+    names = np.stack((np.arange(90) // 2, generator.integers(0, 3, 90)), axis=1).astype("<i8").view(np.uint8)
+    rows = ImageColumns(
+        40, *(generator.integers(0, 9, 90) for _ in range(2)), names, np.arange(90), np.ones(90, int)
+    )
+    return codec.encode_image(rows, "l3", named=True) | {"book": "l3", "bids": 40, "asks": 50}
 
 
 @example(codec.decode_image)

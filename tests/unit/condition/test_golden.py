@@ -14,7 +14,7 @@ import pytest
 from condition import codec
 from condition.columns import Encoding, Layout
 from condition.reader import crc32c
-from tests.unit.condition import stranger
+from tests.unit.condition import stranger, stranger_named
 
 FILE = Path(__file__).resolve().parents[2] / "golden" / "condition_v1.json"
 GOLDEN: dict[str, dict[str, Any]] = json.loads(FILE.read_text())
@@ -73,3 +73,19 @@ def test_a_merged_block_of_version_1_reads_as_it_was_written() -> None:
     assert fields["receipts"][0] == Layout.RECEIPT_STEPS
     assert plain(codec.decode_trades(fields)) == golden["columns"]
     assert stranger.trades(fields) == golden["columns"]
+
+
+@pytest.mark.parametrize(("name", "read"), [("orders", stranger_named.orders), ("image_l3", stranger.image)])
+def test_blocks_without_order_ids_read_as_they_were_written(name: str, read: Any) -> None:
+    golden = json.loads((FILE.parent / "condition_v1_named.json").read_text())[name]
+    fields = dict(golden["fields"])
+    fields |= {binary: bytes.fromhex(fields[binary]) for binary in ("body", "receipts") if binary in fields}
+    assert fields["body"][0] in (Layout.ORDERS_NAMED, Layout.IMAGE_NAMED)
+    assert plain(DECODERS[name](fields)) == golden["columns"]
+    found = {
+        key: [each.hex() if isinstance(each, bytes) else each for each in column]
+        if isinstance(column, list)
+        else column
+        for key, column in read(fields).items()
+    }
+    assert found == golden["columns"]

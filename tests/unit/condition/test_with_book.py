@@ -100,6 +100,7 @@ def groups_of(name: str, symbol: str, until: int | None, policy: Policy | None =
         (ETH, "ETHUSDT", 600, None, 2, 12),
         (ETH, "ETHUSDT", 600, Policy(every_ms=500), 2, 6),
         ("coinbase_full_BTC-USD_20160312", "BTC-USD", 400, None, 12, 3),
+        ("coinbase_full_BTC-USD_20160312", "BTC-USD", 400, Policy(order_ids=False), 12, 3),
         ("coinbase_level2batch_BTC-USD_ETH-USD_20260707", "ETH-USD", 300, None, 12, 3),
     ],
 )

@@ -25,7 +25,7 @@ def at(seconds: float) -> Now:
 
 
 def desk(*securities: str, workers: Workers = WORKERS) -> Desk:
-    desired = registry.add(registry.EMPTY, list(securities or (A, B)), 0, 1)
+    desired = registry.add(registry.EMPTY, list(securities or (A, B)), Policy(), 1)
     return Desk(desired, Board(workers), WINDOW_NS, 0, at(0), [*workers.names(), "control", "database"])
 
 
@@ -156,6 +156,14 @@ def test_a_policy_begins_two_windows_after_the_newest_heard_of() -> None:
     ask(made, "policy", security=A, every="1000ms")
     policy = registry.find(made.desired, A).policies[-1]
     assert (policy.every_ms, policy.from_ns) == (1000, 52 * WINDOW_NS)
+
+
+def test_a_security_is_recorded_without_order_ids_from_a_window_on() -> None:
+    made = desk()
+    row = result(ask(made, "policy", security=A, orders="noids"))[0]
+    assert (row["policy"], row["orders"]) == ("update", "noids")
+    assert not registry.find(made.desired, A).policies[-1].order_ids
+    assert error(ask(made, "policy", security=A, orders=True))[0] == "bad_argument"
 
 
 def test_a_security_is_added_with_a_policy_that_rules_its_first_window() -> None:

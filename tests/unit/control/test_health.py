@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from control.health import SILENCE_S, STEADY_S, Board, Workers
 from control.registry import EMPTY, add, find
-from wire.messages import Beat
+from wire.messages import Beat, Policy
 
 A, B = "binance:BTCUSDT", "coinbase:BTC-USD"
 WORKERS = Workers(("binance/a", "coinbase/a"), 1, 1, 1)
-DESIRED = add(EMPTY, [A, B], 0, 1_700_000_000_000_000_000)
+DESIRED = add(EMPTY, [A, B], Policy(), 1_700_000_000_000_000_000)
 T_NS = 1_723_161_600_250_000_000
 
 
@@ -202,6 +202,7 @@ def test_list_says_policy_feed_and_since() -> None:
         "feed": "full",
         "since": "2023-11-14T22:13:20Z",
         "images_s": None,
+        "orders": "full",
     }
 
 

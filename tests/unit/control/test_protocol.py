@@ -91,6 +91,12 @@ def test_images_are_seconds() -> None:
     assert call("policy", security="A", images="600s").images_s == 600
 
 
+@pytest.mark.parametrize(("orders", "order_ids"), [("full", True), ("noids", False)])
+def test_order_ids_are_kept_or_not(orders: str, order_ids: bool) -> None:
+    assert call("policy", security="A", orders=orders).change == (None, None, order_ids)
+    assert call("add", security="A", orders=orders).order_ids is order_ids
+
+
 @pytest.mark.parametrize(
     ("command", "args"),
     [
@@ -108,6 +114,7 @@ def test_images_are_seconds() -> None:
         ("policy", {"security": "A"}),
         ("policy", {"security": "A", "every": "1s"}),
         ("policy", {"security": "A", "every": 0}),
+        ("policy", {"security": "A", "orders": "none"}),
         ("reset", {"venue": 3}),
         ("status", {"x": 1}),
     ],

@@ -10,10 +10,10 @@ from control.effects import Now
 from control.health import Board, Workers
 from control.registry import EMPTY, add
 from control.restarting import BACK_S, OBEY_S, OVERLAP_S, STEADY_S, Restarting, Step, processes_of
-from wire.messages import Beat
+from wire.messages import Beat, Policy
 
 A, B = "binance:BTCUSDT", "coinbase:BTC-USD"
-DESIRED = add(EMPTY, [A, B], 0, 1)
+DESIRED = add(EMPTY, [A, B], Policy(), 1)
 TURN_S = 0.25
 ONE, TWO = (
     Workers(("binance/a", "coinbase/a"), 2, 1, 1),

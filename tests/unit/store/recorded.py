@@ -47,10 +47,21 @@ class NoBook(Exception):
 
 
 class Market:
-    """One security; ``kind`` is ``l2`` or ``l3``."""
+    """One security; ``kind`` is ``l2`` or ``l3``.
+
+    *ids*: its orders are stored with the exchange's ids (``full``), without (``noids``), or first so and then
+    so, two windows each (``turns``).
+    """
 
     def __init__(
-        self, security: str, seed: int, *, kind: str = "l2", every_ms: int = 0, images_s: int = 30
+        self,
+        security: str,
+        seed: int,
+        *,
+        kind: str = "l2",
+        every_ms: int = 0,
+        images_s: int = 30,
+        ids: str = "full",
     ) -> None:
         self.security = security
         self.random = random.Random(seed)
@@ -62,10 +73,14 @@ class Market:
         self._chain = 0
         self._levels: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._orders: list[tuple[int, int, int, bytes]] = []
-        windows = Windows(WINDOW_NS, images_s, (Policy(every_ms=every_ms),))
+        turns = range(400 if ids == "turns" else 1)
+        policies = [Policy(every_ms, 0, T0 + 2 * n * WINDOW_NS, ids == "full" or n % 2 == 1) for n in turns]
+        self.called: dict[bytes, bytes] = {}
+        """The id of each order by the name that a reader saw."""
+        windows = Windows(WINDOW_NS, images_s, tuple(policies))
         self.outlet = Outlet(security, {LINE: 1})
         self.feed = BookFeed(self.outlet, windows, kind, lambda update: update)
-        self.feed.recording.feed = self.feed.book.mode(0)
+        self.feed.recording.feed = self.feed.book.feed
         self.tape = TradeFeed(self.outlet, windows)
         self.outlet.start(1)
         self.outlet.emit(Begin, book=kind, has_ids=True, windows={})

@@ -19,8 +19,10 @@ from store.blocks import BOOK_KINDS
 from store.history import Archive
 from store.verify import verify
 from tests.embedded import Server
+from tests.unit.book.play import START
 from tests.unit.store.compacting import KINDS, blocks_of, compact, everything, grid, put
 from tests.unit.store.recorded import Market, S, lively
+from tests.unit.store.test_healed import FIRST, LAST, filled, ids_read, kept
 from tests.unit.store.test_history import assert_is_true, instants
 from tests.unit.store.test_ranges import seamed
 
@@ -35,8 +37,15 @@ slow = settings(
 )
 HOW = pytest.mark.parametrize(
     "how",
-    [{}, {"every_ms": 1000}, {"kind": "l3"}, {"kind": "l3", "every_ms": 2000}],
-    ids=["every update", "net per second", "orders", "orders netted"],
+    [
+        {},
+        {"every_ms": 1000},
+        {"kind": "l3"},
+        {"kind": "l3", "every_ms": 2000},
+        {"kind": "l3", "ids": "noids"},
+        {"kind": "l3", "ids": "turns"},
+    ],
+    ids=["every update", "net per second", "orders", "orders netted", "without ids", "with and without ids"],
 )
 
 
@@ -228,3 +237,42 @@ def test_the_blocks_around_a_moment_are_the_same_with_their_documents(
             found = blocks.whole_before(market.security, BOOK_KINDS, time_ns)
             assert [block for block, _ in found] == blocks.before(market.security, BOOK_KINDS, time_ns)
             assert all(document["_id"] == block.id and document["body"] for block, document in found)
+
+
+@pytest.mark.parametrize("missing", [[], [14], [8, 9, 13], list(range(8, 20))])
+def test_trades_that_filled_a_hole_are_merged_where_they_belong(
+    archive: Archive, mongo: Database[Any], missing: list[int]
+) -> None:
+    security = kept(mongo, filled([i for i in range(FIRST, LAST + 1) if i not in missing]))
+    pieces = {"security": security, "_id": {"$regex": r"\|h\d+$"}}
+    late = list(mongo["trades"].find(pieces))
+    assert len(late) >= (len(missing) < LAST + 1 - FIRST)
+    ids = ids_read(archive, security, 0, 100, "include")
+    before = everything(archive, security, [START + n * S for n in range(2, 60, 7)])
+    proven = verify(archive.blocks, security).proven
+    compact(mongo, security)
+    merged = mongo["trades"].count_documents({"security": security, "_id": {"$regex": r"\|m\d+$"}})
+    assert (mongo["trades"].count_documents(pieces), merged) == (0, 1)
+    for again in range(2):
+        assert ids_read(archive, security, 0, 100, "include") == ids
+        assert everything(archive, security, [START + n * S for n in range(2, 60, 7)]) == before
+        found = verify(archive.blocks, security)
+        assert (found.first_bad, found.proven) == (None, proven)
+        if late and not again:
+            mongo["trades"].insert_many(late)  # (a rebuild brings them back)
+    compact(mongo, security)
+    assert mongo["trades"].count_documents(pieces) == 0
+
+
+def test_blocks_with_order_ids_and_without_stay_apart(archive: Archive, mongo: Database[Any]) -> None:
+    market = Market(fresh(), 3, kind="l3", ids="turns")
+    market.snapshot()
+    for _ in range(40):
+        market.update(3 * S)
+    put(mongo, market.documents())
+    compact(mongo, market.security)
+    merged = mongo["orders"].find({"security": market.security, "_id": {"$regex": r"\|m\d+$"}})
+    assert {each.get("order_ids", True) for each in merged} == {True, False}
+    for state in market.states[::3]:
+        assert_is_true(archive, market, state.effective_ns)
+    assert verify(archive.blocks, market.security).first_bad is None

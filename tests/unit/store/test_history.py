@@ -71,8 +71,14 @@ def assert_is_true(archive: Archive, market: Market, time_ns: int) -> None:
     assert (book.continuity, book.stale) == ("proven", False)
     if book.orders is not None:
         names = [row.tobytes() for row in book.orders.order_ids]
-        queue = list(zip(book.orders.prices.tolist(), book.orders.sizes.tolist(), names, strict=True))
         in_order = sorted(true.orders, key=lambda row: (row[0], row[1] if row[0] else -row[1]))
+        if book.named:
+            # each order has one name as long as it has one at all, and no other order has it
+            ids = [order_id for *_, order_id in in_order]
+            called = [market.called.setdefault(*each) for each in zip(names, ids, strict=True)]
+            assert (called, len(set(names))) == (ids, len(names))
+            names = ids
+        queue = list(zip(book.orders.prices.tolist(), book.orders.sizes.tolist(), names, strict=True))
         assert queue == [(price, size, name) for _, price, size, name in in_order]
 
 
@@ -85,8 +91,24 @@ slow = settings(
 
 @pytest.mark.parametrize(
     "how",
-    [{}, {"every_ms": 1000}, {"every_ms": 10000}, {"kind": "l3"}, {"kind": "l3", "every_ms": 2000}],
-    ids=["every update", "net per second", "net per window", "orders", "orders netted"],
+    [
+        {},
+        {"every_ms": 1000},
+        {"every_ms": 10000},
+        {"kind": "l3"},
+        {"kind": "l3", "every_ms": 2000},
+        {"kind": "l3", "ids": "noids"},
+        {"kind": "l3", "ids": "turns"},
+    ],
+    ids=[
+        "every update",
+        "net per second",
+        "net per window",
+        "orders",
+        "orders netted",
+        "orders without ids",
+        "orders with ids and without",
+    ],
 )
 @slow
 @given(seed=st.integers(0, 2**32))
@@ -102,11 +124,15 @@ def test_the_book_at_any_moment_is_the_fold_of_the_updates_up_to_it(
 
 
 @slow
-@given(seed=st.integers(0, 2**32), kind=st.sampled_from(["l2", "l3"]))
+@given(
+    seed=st.integers(0, 2**32),
+    kind=st.sampled_from(["l2", "l3"]),
+    ids=st.sampled_from(["full", "noids", "turns"]),
+)
 def test_the_replay_of_any_range_leads_from_its_first_book_to_its_last(
-    archive: Archive, mongo: Database[Any], seed: int, kind: str
+    archive: Archive, mongo: Database[Any], seed: int, kind: str, ids: str
 ) -> None:
-    market = lively(fresh(), seed, kind=kind)
+    market = lively(fresh(), seed, kind=kind, ids=ids)
     store(mongo, market.documents())
     low, high = sorted(market.random.sample(instants(market) * 2, 2))
     shown: tuple[dict[int, int], dict[int, int]] | None = None

@@ -13,12 +13,14 @@ from book.checkpoint import Rounds, pack_round
 from journal.collected import gather, journals_in
 from journal.group import unpack_group
 from journal.segment import pack_segment_header, segment_name, segments_in
+from store import retention
+from store.blocks import Blocks
 from store.history import Archive
 from store.rebuild import Rebuilt, by_clock, rebuild, starts
 from store.verify import verify
 from tests.embedded import Server, free_port
 from tests.journaled import unpacked
-from tests.unit.book.play import NAME, Story, messages, play
+from tests.unit.book.play import NAME, S, Story, messages, play
 from ui.cli import run
 from wire.names import BUCKETS
 from wire.settings import Settings, load_settings
@@ -232,6 +234,22 @@ def test_a_journal_with_a_hole_replaces_nothing_sound(
     make()
     other = documents(mongo)
     assert [name for name in other if name.startswith("images") and other[name] != whole.get(name)] != []
+
+
+def test_what_is_no_longer_kept_is_not_made_anew(
+    journal: Path, make: Make, mongo: Database[Any], mongo_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "DAY_NS", 20 * S)
+    [row] = make()
+    whole = len(documents(mongo))
+    blocks = Blocks(mongo, 10 * S, 10)
+    gone = list(retention.forget(mongo, blocks, NAME, 1, list(retention.FEEDS), dry_run=False))
+    left = documents(mongo)
+    assert 0 < len(left) == whole - sum(each.documents for each in gone) < whole
+    [again] = make()
+    assert (again.documents, documents(mongo)) == (row.documents, left)
+    with Archive(mongo_server.uri, mongo.name) as archive:
+        assert verify(archive.blocks, NAME).first_bad is None
 
 
 def test_groups_of_several_lines_are_fed_in_the_order_of_their_clocks() -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
+from book.naming import order_texts
 from store.answers import Book
 from store.history import Archive, InHole, NotStored
 from store.series import NO_ID, BookSample, Depth, Tops, joined
@@ -204,16 +205,25 @@ def test_a_feed_without_ids_is_read_over_its_seams_and_said_to_be_unverifiable(
 
 
 @slow
-@given(seed=st.integers(0, 2**32))
+@given(seed=st.integers(0, 2**32), ids=st.sampled_from(["full", "noids"]))
 def test_the_place_of_an_order_is_that_in_the_books(
-    archive: Archive, mongo: Database[Any], seed: int
+    archive: Archive, mongo: Database[Any], seed: int, ids: str
 ) -> None:
-    market = lively(fresh(), seed, kind="l3")
+    market = lively(fresh(), seed, kind="l3", ids=ids)
     store(mongo, market.documents())
+    some = market.random.choice([state.effective_ns for state in market.states])
+    book = archive.book_at(market.security, some, "include")
+    assert book is not None
+    assert book.orders is not None
     names = [order[3] for state in market.states for order in state.orders]
+    if ids == "noids":
+        names = [each.tobytes() for each in book.orders.order_ids]
+    if not names:
+        return
     wanted = market.random.choice(names)
+    [asked] = order_texts(wanted, named=ids == "noids")
     first, last = market.states[0].effective_ns, market.states[-1].effective_ns
-    found = joined(archive.queue_position(market.security, wanted, first, last + 1, "include"))
+    found = joined(archive.queue_position(market.security, asked, first, last + 1, "include"))
     for state in market.random.sample(market.states, min(8, len(market.states))):
         held = archive.book_at(market.security, state.effective_ns, "include")
         assert held is not None

@@ -1,5 +1,6 @@
 """Arrow tables hold what the archive's answers hold, row by row and exactly."""
 
+import struct
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from store.answers import Changes, OrderEvents, Trades
 from store.history import Archive, InHole
 from store.series import joined
 from tests.embedded import Server
-from tests.unit.store.recorded import Market, S
+from tests.unit.store.recorded import Market, S, lively
 from tests.unit.store.test_history import store
 from tests.unit.store.test_ranges import holed
 
@@ -86,6 +87,20 @@ def test_order_events_keep_what_the_venue_did_not_send_as_null(
             assert row[name] == (Decimal(line[name]) if name in line else None)
         assert row["order_id"].hex() == line["order_id"].replace("-", "")
         assert row["taker_order_id"] is None
+
+
+def test_a_table_of_orders_says_which_of_them_have_names(archive: Archive, mongo: Database[Any]) -> None:
+    market = lively("coinbase:TABLE-NAMED", 12, kind="l3", ids="turns")
+    for _ in range(20):
+        market.update(3 * S)
+    store(mongo, market.documents())
+    low, high = market.states[0].effective_ns, market.states[-1].effective_ns + 1
+    found = archive.orders_table(market.security, low, high, "include").read_all().to_pylist()
+    assert {row["named"] for row in found} == {True, False}
+    for row in found:
+        if row["named"]:
+            (update_id, _) = struct.unpack("<qq", row["order_id"])
+            assert update_id <= row["update_id"]
 
 
 def test_pandas_and_polars_take_trades_and_series(archive: Archive, mongo: Database[Any]) -> None:

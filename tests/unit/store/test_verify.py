@@ -88,8 +88,15 @@ def test_a_book_that_a_snapshot_made_wider_is_proven_and_read_back(
 )
 @pytest.mark.parametrize(
     "how",
-    [{}, {"every_ms": 1000}, {"kind": "l3"}, {"kind": "l3", "every_ms": 2000}],
-    ids=["every update", "net per second", "orders", "orders netted"],
+    [
+        {},
+        {"every_ms": 1000},
+        {"kind": "l3"},
+        {"kind": "l3", "every_ms": 2000},
+        {"kind": "l3", "ids": "noids"},
+        {"kind": "l3", "ids": "turns"},
+    ],
+    ids=["every update", "net per second", "orders", "orders netted", "without ids", "with and without ids"],
 )
 @given(seed=st.integers(0, 2**32))
 def test_what_the_recorder_wrote_is_proven_to_its_last_id(

@@ -163,7 +163,7 @@ def test_the_desired_state_is_stored_and_what_left_it_is_no_longer_wanted(
     mongo: Database[Any],
 ) -> None:
     Writer(mongo, "recorder-2", 10).put([version(1, security="v:X")])
-    policy = Policy(every_ms=1000, images_s=600, from_ns=7 * S)
+    policy = Policy(every_ms=1000, images_s=600, from_ns=7 * S, order_ids=False)
     first = Desired(1, tuple(Wanted(name, (policy,), 5 * S) for name in ("v:S", "v:T", "v:X")))
     assert writer.write_securities(first) == ["v:X"]
     assert writer.write_securities(Desired(2, (Wanted("v:T", (policy,), 5 * S),))) == []
@@ -173,7 +173,9 @@ def test_the_desired_state_is_stored_and_what_left_it_is_no_longer_wanted(
         "v:T": True,
         "v:X": None,
     }
-    assert found["v:T"]["policies"] == [{"every_ms": 1000, "images_s": 600, "from": 7 * S}]
+    assert found["v:T"]["policies"] == [
+        {"every_ms": 1000, "images_s": 600, "order_ids": False, "from": 7 * S}
+    ]
     assert found["v:X"]["recorder"] == "recorder-2"
 
 

@@ -133,7 +133,7 @@ def test_one_of_several_failing_is_exit_code_1_and_all_are_told(obl: Obl) -> Non
         (["add", "binance:"], "venue:SYMBOL"),
         (["add"], "SECURITY"),
         (["add", "-"], "no security named"),
-        (["policy", A], "needs every or images"),
+        (["policy", A], "needs every, images or orders"),
         (["policy", A, "--every", "fast"], "every (update or milliseconds)"),
         (["book", A, "--depth", "0"], "depth"),
         (["book", A], "book-0 is not running"),
