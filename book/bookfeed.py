@@ -34,9 +34,10 @@ from book.recording import Recording
 from book.run import Run
 from book.scales import Finer, Refused, Scales, raised
 from book.sync import Update
-from book.table import Rows
+from book.table import Followed, Place, Rows
 from book.windows import Windows
-from wire.runs import Audit, Marks, equal_pct
+from venue.leap import LEAP
+from wire.runs import Audit, Changes, Marks, equal_pct
 
 Batch = DepthBatch | OrderBatch
 
@@ -83,7 +84,7 @@ class BookFeed:
     @property
     def lows(self) -> Marks:
         """Return of each line the position of the earliest update that is held."""
-        return earliest((update.line, update.position) for update in self._held)
+        return earliest((update.line, update.position) for update in self._held) if self._held else {}
 
     def base(self, snapshot_id: int) -> None:
         """Start a chain after the snapshot with *snapshot_id*, which the book has become."""
@@ -123,6 +124,29 @@ class BookFeed:
                 stop = self._apply(batch, clock.follow(times_ns))
                 return None if stop == len(times_ns) else Stopped("desync", run.updates(stop))
         return self.take(run.updates())
+
+    def place(self, last_id: int, decimals: int) -> Place | None:
+        """Return where updates after *last_id*, of numbers with *decimals*, go on in the open window."""
+        recording, book = self.recording, self.book
+        start_ns, last_ns = recording.start_ns, recording.clock.last_ns
+        if start_ns is None or last_ns is None or self.last_id != last_id or not isinstance(book, Depth):
+            return None
+        if self._held or self._image_wanted or self.starting is not None:
+            return None
+        end_ns = start_ns + self.windows.window_ns
+        moment = last_id, last_id + LEAP, last_ns, start_ns, end_ns
+        return book.levels.place(moment, decimals, may_cross=book.may_cross)
+
+    def followed(self, followed: Followed) -> int:
+        """Send what went to the book's ``place``; return the last id."""
+        first_id, last_id, self.time_ns, self._effective_ns, absent, columns = followed
+        book, recording = self.book, self.recording
+        if isinstance(book, Depth):
+            book.absent_deletes += absent
+        self._outlet.emit_rows(Changes, recording.start_ns or 0, book.scales, *columns)
+        recording.extend(first_id, last_id, self._image_id, self._effective_ns)
+        self.last_id = last_id
+        return last_id
 
     def break_chain(self, cause: str) -> None:
         """End the chain and open a row of the ledger, unless nothing was ever recorded."""

@@ -25,7 +25,9 @@ from book.run import Run
 from book.scales import Refused
 from book.source import Source
 from book.sync import Outcome, State, Sync, Update
+from book.table import Followed, Place
 from book.windows import Windows
+from journal.frames import Frames
 from journal.group import Record
 from journal.payload import Rest
 from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, OrderSnapshot, UnknownFrame, Venue
@@ -114,6 +116,21 @@ class Joined:
             self.stop(self.book.take_run(run))
         elif not (isinstance(self.sync, Sync) and self.sync.repeats(ids[1], frames.connections, frames.line)):
             self.take(run.updates())
+
+    def place(self, line: str, decimals: int) -> Place | None:
+        """Return where updates of *line* go on that simply follow; None where they are to be looked at."""
+        sync, auditor = self.sync, self.book.auditor
+        if not isinstance(sync, Sync) or not sync.is_plain or line in self._leaps.lines:
+            return None
+        if auditor.fresh is not None or auditor.is_on_its_way:
+            return None
+        return self.book.place(sync.last_id, decimals)
+
+    def followed(self, frames: Frames, followed: Followed) -> None:
+        """Go on after the updates that *frames* brought to the book's place."""
+        last_id = self.book.followed(followed)
+        if isinstance(self.sync, Sync):
+            self.sync.reach(last_id, frames.connections[-1], frames.line, frames.positions[-1])
 
     def _run(self, outcome: Outcome) -> None:
         ready, gap = outcome
@@ -317,9 +334,10 @@ class Joined:
 
     def lows(self) -> Marks:
         """Return of each line the position of the earliest record that is still kept, held or waited for."""
-        lows = [*self.book.lows.items()]
-        if isinstance(self.sync, Sync):
-            lows += self.sync.lows().items()
+        held, kept = self.book.lows, self.sync.lows() if isinstance(self.sync, Sync) else {}
+        if not held and not kept and self.book.starting is None:
+            return kept
+        lows = [*held.items(), *kept.items()]
         if self.book.starting is not None and self._base_ticks < BASE_TICKS:
             lows += self._base_at.items()
         return earliest(lows)

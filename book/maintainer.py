@@ -6,10 +6,10 @@ position of its venue's securities (``cursor``), and feeds the groups of a venue
 """
 
 from collections.abc import Container, Iterable, Mapping
-from itertools import accumulate
+from itertools import accumulate, compress
 from typing import Any, NamedTuple
 
-from book import reading
+from book import following, reading
 from book.security import Security
 from book.windows import Recipe
 from journal.frames import Frames, by_security
@@ -134,28 +134,35 @@ class Maintainer:
             if name in self.securities
             and (batch := whole.since(self.securities[name].positions.get(line, 0)))
         }
-        columns = self._columns(line, batches)
-        for name, batch in batches.items():
+        for name, (batch, columns) in self._long_way(line, batches).items():
             security = self.securities[name]
             security.outlet.read(line, batch.next_position)
-            security.frames(batch, columns.get(name))
+            security.frames(batch, columns)
         return {name: batch.next_position for name, batch in batches.items()}
 
-    def _columns(self, line: str, batches: dict[str, Frames]) -> dict[str, Columns]:
-        """Return what the frames of several securities of one feed say, read together.
+    def _long_way(self, line: str, batches: dict[str, Frames]) -> dict[str, tuple[Frames, Columns | None]]:
+        """Read the frames of several securities of one feed together; return what was not followed at once.
 
         One that is not as usual leaves all of them to be read security by security.
         """
+        left: dict[str, tuple[Frames, Columns | None]] = {
+            name: (batch, None) for name, batch in batches.items()
+        }
         names = [name for name in batches if self.securities[name].state != "removed"]
         feeds = {self.securities[name].feed for name in names}
         if len(names) < 2 or len(feeds) != 1:
-            return {}
+            return left
         frames = [frame for name in names for frame in batches[name].payloads]
         found = reading.columns_of(frames, self._venues[venue_of_line(line)], feeds.pop())
         if found is None:
+            return left
+        given = [batches[name] for name in names]
+        followed = following.take([self.securities[name] for name in names], given, found)
+        done = set(compress(names, followed))
+        if len(done) == len(batches):
             return {}
-        ends = list(accumulate(len(batches[name]) for name in names))
-        return dict(zip(names, found.parts(ends), strict=True))
+        parts = dict(zip(names, found.parts(list(accumulate(map(len, given)))), strict=True))
+        return {name: (batch, parts.get(name)) for name, batch in batches.items() if name not in done}
 
     def _one_by_one(self, line: str, records: list[Record]) -> dict[str, int]:
         touched: dict[str, int] = {}

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from wire.runs import Audit, Cut, Healed, Hole, Image, Marks, RunMessage
+from book.scales import Scales
+from wire.runs import Audit, Changes, Cut, Healed, Hole, Image, Marks, RunMessage, Trades
 
 
 def earliest(positions: Iterable[tuple[str, int]]) -> Marks:
@@ -59,6 +60,14 @@ class Outlet:
                 **fields,
             )
         )
+        self._number += 1
+
+    def emit_rows(
+        self, kind: type[Changes] | type[Trades], start_ns: int, scales: Scales, *columns: bytes
+    ) -> None:
+        """Add rows as a message of *kind*; *columns* are in the order of its fields, which is quickest."""
+        head = self.security, self.run, self._number, self.lows, start_ns, scales.price, scales.size
+        self._messages.append(kind(*head, *columns))
         self._number += 1
 
     def read(self, line: str, position: int) -> None:

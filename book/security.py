@@ -66,23 +66,23 @@ class Security:
         self._venue = venue
         self._recipe = recipe
         self._policies: tuple[Policy, ...] = (Policy(),)
-        self._joined = self._joined_of("", Feed("l2", True, True))
+        self.joined = self._joined_of("", Feed("l2", True, True))
         self.trades = TradeFeed(self.outlet, self._recipe.windows("l2", self._policies))
 
     @property
     def book(self) -> BookFeed:
         """Return its book."""
-        return self._joined.book
+        return self.joined.book
 
     @property
     def sync(self) -> Sync | FeedSync:
         """Return the rule that its updates follow."""
-        return self._joined.sync
+        return self.joined.sync
 
     @property
     def traits(self) -> Feed:
         """Return what its feed can do."""
-        return self._joined.traits
+        return self.joined.traits
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
 
@@ -103,9 +103,9 @@ class Security:
         if columns.trade_at and not self.trades.take_run(*reading.trade_run(records, columns)):
             self.trades.take([self._print(records[n]) for n in columns.trade_at])
         if columns.depth_at:
-            self._joined.take_run(reading.depth_run(records, columns))
+            self.joined.take_run(reading.depth_run(records, columns))
         if columns.event_at:
-            self._joined.take_run(reading.event_run(records, columns))
+            self.joined.take_run(reading.event_run(records, columns))
 
     def _print(self, record: Record) -> Print:
         decoded = self._venue.decode(record.payload, self.feed)
@@ -125,22 +125,22 @@ class Security:
                 decoded = self._venue.decode(record.payload, self.feed)
             except UnknownFrame:
                 self.unknown_frames += 1
-                if self._joined.may_have_lost(record):
-                    self._joined.take(updates)
+                if self.joined.may_have_lost(record):
+                    self.joined.take(updates)
                     updates = []
-                    self._joined.stop(Stopped("venue", []))
+                    self.joined.stop(Stopped("venue", []))
                 continue
             if isinstance(decoded, self._strangers):
                 self.unknown_frames += 1  # of the feed that was recorded before, still on its way
             elif isinstance(decoded, BookSnapshot):
-                self._joined.take(updates)
+                self.joined.take(updates)
                 updates = []
-                self._joined.feed_snapshot(record, decoded)
+                self.joined.feed_snapshot(record, decoded)
             else:
                 reading.sort(record, decoded, updates, prints)
         if prints:
             self.trades.take(prints)
-        self._joined.take(updates)
+        self.joined.take(updates)
 
     def rest(self, record: Record, rest: Rest) -> None:
         """Work off the answer to a GET."""
@@ -148,7 +148,7 @@ class Security:
         if rest.what == "instrument" and is_ok:
             self._instrument(rest.body)
         elif rest.what == "depth" and is_ok and is_recorded:
-            self._joined.rest_snapshot(record, rest)
+            self.joined.rest_snapshot(record, rest)
         elif rest.what == "trades" and is_recorded:
             backfill.answered(self.trades, record, rest, self._venue, self._symbol)
 
@@ -164,7 +164,7 @@ class Security:
             case "policy":
                 self._rule(command.policies)
             case "snapshot" | "asked":
-                self._joined.commanded(record, command.what)
+                self.joined.commanded(record, command.what)
             case _:
                 pass
         self.recv_ns = record.recv_ns
@@ -176,7 +176,7 @@ class Security:
         if connection.what == "open":
             self._expect(record.line)
             return
-        self._joined.closed(record, connection.reason)
+        self.joined.closed(record, connection.reason)
         self.trades.closed(record.line, record.connection, connection.reason, record.recv_ns)
 
     def epoch(self, record: Record) -> None:
@@ -184,7 +184,7 @@ class Security:
         if self.state == "removed":
             return
         self.presence.new_epoch(record.line)
-        self._joined.new_epoch(record)
+        self.joined.new_epoch(record)
         self.trades.new_epoch(record.line, epoch_of(record.position), record.recv_ns)
 
     def tick(self, record: Record) -> None:
@@ -201,14 +201,14 @@ class Security:
         if self._remove_if_unrecorded():
             return
         if passes:
-            self._joined.tick(record)
+            self.joined.tick(record)
             self.trades.tick(record.recv_ns)
         self.outlet.emit(Mark)
 
     def lost(self) -> None:
         """Work off that records which are to come cannot be read from the journal any more."""
         if self.state != "removed":
-            self._joined.lost()
+            self.joined.lost()
             self.trades.broken("disk")
 
     def cut_open(self) -> None:
@@ -223,7 +223,7 @@ class Security:
 
     def flush(self) -> list[RunMessage]:
         """Return what all records so far came to."""
-        joined, trades = self._joined.lows(), self.trades.lows
+        joined, trades = self.joined.lows(), self.trades.lows
         if not joined and not trades:
             return self.outlet.take(self.positions)
         return self.outlet.take(earliest([*self.positions.items(), *joined.items(), *trades.items()]))
@@ -234,19 +234,19 @@ class Security:
         self.outlet.start(run)
         if self.feed:
             self._begin()
-            self._joined.begun()
+            self.joined.begun()
 
     @property
     def wishes_snapshot(self) -> bool:
         """Say whether only a new snapshot helps, and none seems to be on its way."""
-        return self.state != "removed" and self._joined.wishes_snapshot
+        return self.state != "removed" and self.joined.wishes_snapshot
 
     @property
     def shown_state(self) -> str:
         """Return the state as ``obl status`` names it."""
         if self.state == "removed":
             return "removed"
-        if self._joined.ids_went_back:
+        if self.joined.ids_went_back:
             return "error"
         if self.status == "halted":
             return "halted"
@@ -269,7 +269,7 @@ class Security:
         """Start with an empty book of *feed*; what was final stays final."""
         before = self.book
         self.feed = feed
-        self._joined = self._joined_of(feed, traits)
+        self.joined = self._joined_of(feed, traits)
         self.book.follow(before)
 
     def _add(self, line: str, command: Command) -> None:
@@ -303,11 +303,11 @@ class Security:
             self.book.break_chain("removed")
 
     def _leave(self, line: str) -> None:
-        self._joined.leave(line)
+        self.joined.leave(line)
         self.trades.tape.connections.leave(line)
 
     def _expect(self, line: str) -> None:
-        self._joined.expect(line)
+        self.joined.expect(line)
         self.trades.tape.connections.expect(line)
 
     def _rule(self, policies: Sequence[Policy]) -> None:
@@ -330,7 +330,7 @@ class Security:
         self.trades.finish()
         self.trades.broken("removed")
         self.state = "removed"
-        self._joined.forget()
+        self.joined.forget()
 
     def _begin(self) -> None:
         if self.outlet.has_begun:
@@ -379,7 +379,7 @@ class Security:
             "recv_ns": self.recv_ns,
             "policies": msgspec.to_builtins(self._policies),
             "presence": self.presence.dump(),
-            "joined": self._joined.dump(),
+            "joined": self.joined.dump(),
             "trades": self.trades.dump(),
         }
 
@@ -393,7 +393,7 @@ class Security:
         self.since_ns, self._since_before_ns = state["since_ns"], state["since_before_ns"]
         self.unknown_frames, self.recv_ns = state["unknown_frames"], state["recv_ns"]
         self.presence.load(state["presence"])
-        self._joined.load(state["joined"])
+        self.joined.load(state["joined"])
         self.trades.load(state["trades"])
         self.outlet.lows = self.outlet.reading = state["lows"]
         self._shape()

@@ -128,6 +128,11 @@ class Sync:
         return len(self._kept)
 
     @property
+    def is_plain(self) -> bool:
+        """Say whether an update that simply follows is ready at once."""
+        return self.state is State.LIVE and not self._kept
+
+    @property
     def reached(self) -> int | None:
         """Return the highest id of the book and of what is kept; None: there is none."""
         highest = max(self.last_id, self._kept[-1].last_id if self._kept else -1)
@@ -177,6 +182,14 @@ class Sync:
         for connection, reached in dict(zip(connections, last_ids, strict=True)).items():
             self.connections.brought(line, connection, reached)
         return True
+
+    def reach(self, last_id: int, connection: int, line: str, last_position: int) -> None:
+        """Note that updates of one connection up to *last_id* simply followed."""
+        self.last_id = last_id
+        source = line, last_position >> POSITION_BITS, connection
+        if self._source != source:
+            self._source = Source(*source)
+        self.connections.brought(line, connection, last_id)
 
     def repeats(self, last_ids: Sequence[int], connections: Sequence[int], line: str) -> bool:
         """Drop updates of one group at once where each was there already, as a second line's; else no-op."""

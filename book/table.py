@@ -22,6 +22,14 @@ DEAD_ROWS = 1024
 """Levels that were removed stay as rows of size 0, for they mostly come back; fewer are not worth a copy."""
 
 
+Place = tuple[object, int, int, int, int, int, int, int, bool]
+"""Where the updates of a book go on (``table_loops.follow``)."""
+
+Followed = tuple[int, int, int, int, int, tuple[bytes, ...]]
+"""First and last id of updates that went there, exchange and effective time of the last, how many deletions
+were of nothing, and the columns of wire.runs.Changes from ``first_ids`` on."""
+
+
 class Rows(NamedTuple):
     """Levels of several updates, update by update, each naming a key once."""
 
@@ -101,6 +109,19 @@ class Table(ABC):
 
         It stops before the first update that makes the book cross, which a market that matches never shows.
         """
+
+    def place(
+        self,
+        moment: tuple[int, int, int, int, int],  # noqa: ARG002 - where the loops were compiled
+        decimals: int,  # noqa: ARG002
+        *,
+        may_cross: bool,  # noqa: ARG002
+    ) -> Place | None:
+        """Return where updates of numbers with *decimals* go on after *moment*; None: each table by itself.
+
+        *moment* is the last id, the highest that follows, the effective time, the window's start and end.
+        """
+        return None
 
     @abstractmethod
     def crossed(self) -> bool:

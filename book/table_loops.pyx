@@ -8,7 +8,7 @@ others when they are more than ``dead_rows`` and half of all.
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memmove
+from libc.string cimport memcpy, memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from book.mixing cimport mix
@@ -106,6 +106,15 @@ cdef void purge(Side* side) noexcept nogil:
             kept += 1
     side.count = kept
     side.dead = 0
+
+
+cdef inline bytes bytes_of(Py_ssize_t values):
+    """Return room for so many int64."""
+    return PyBytes_FromStringAndSize(NULL, values * sizeof(int64_t))
+
+
+cdef inline int64_t* int64s(bytes column):
+    return <int64_t*>PyBytes_AS_STRING(column)
 
 
 cdef class Ladders:
@@ -207,13 +216,22 @@ cdef class Ladders:
 
         Return how many were applied, and the old size of each of their levels as bytes of int64.
         """
-        cdef Py_ssize_t updates = starts.shape[0] - 1, applied = 0, n, first, end
-        cdef Py_ssize_t near_bid, near_ask
-        cdef int64_t origin = starts[0], key
-        cdef bytes olds = PyBytes_FromStringAndSize(NULL, (starts[updates] - origin) * sizeof(int64_t))
-        cdef int64_t* old = <int64_t*>PyBytes_AS_STRING(olds)
+        cdef Py_ssize_t updates = starts.shape[0] - 1, rows = starts[updates] - starts[0], applied
+        cdef bytes olds = bytes_of(rows)
+        cdef const int64_t* key = &keys[0] if rows else NULL
+        cdef const int64_t* size = &sizes[0] if rows else NULL
+        applied = self.advance(key, size, &starts[0], updates, may_cross, int64s(olds))
+        return applied, olds if applied == updates else olds[: (starts[applied] - starts[0]) * sizeof(int64_t)]
+
+    cdef Py_ssize_t advance(
+        self, const int64_t* keys, const int64_t* sizes, const int64_t* starts, Py_ssize_t updates,
+        bint may_cross, int64_t* old,
+    ) except -1:
+        """Do what ``apply`` says with columns of C."""
+        cdef Py_ssize_t applied, n, first, end, near_bid, near_ask
+        cdef int64_t key
         for applied in range(updates):
-            first, end = starts[applied] - origin, starts[applied + 1] - origin
+            first, end = starts[applied] - starts[0], starts[applied + 1] - starts[0]
             near_bid, near_ask = self.bids.count, self.asks.count
             for n in range(first, end):
                 key = keys[n]
@@ -227,13 +245,13 @@ cdef class Ladders:
             trim(&self.asks)
             if not may_cross and self.meet():
                 self.take_back(keys, sizes, old, first, end)
-                return applied, olds[: first * sizeof(int64_t)]
-        for side in range(2):
-            self.tidy(&self.asks if side else &self.bids)
-        return updates, olds
+                return applied
+        self.tidy(&self.bids)
+        self.tidy(&self.asks)
+        return updates
 
     cdef int take_back(
-        self, const int64_t[::1] keys, const int64_t[::1] sizes, int64_t* old, Py_ssize_t first, Py_ssize_t end
+        self, const int64_t* keys, const int64_t* sizes, const int64_t* old, Py_ssize_t first, Py_ssize_t end
     ) except -1:
         cdef Py_ssize_t n, near_bid = self.bids.count, near_ask = self.asks.count
         for n in range(first, end):
@@ -252,6 +270,27 @@ cdef class Ladders:
             purge(side)
 
 
+cdef bint keyed(
+    const int64_t* counts, Py_ssize_t sides, Py_ssize_t rows, int64_t* key, int64_t* start
+) noexcept nogil:
+    """Make keys of the prices in *key*, and where each update starts; say whether each side is sorted."""
+    cdef Py_ssize_t n = 0, k, end
+    for k in range(sides):
+        if k % 2 == 0:
+            start[k // 2] = n
+        end = n + counts[k]
+        if end > rows:
+            return False
+        while n < end:
+            if k % 2 == 0:
+                key[n] = -key[n]
+            if n > end - counts[k] and key[n] <= key[n - 1]:
+                return False
+            n += 1
+    start[sides // 2] = n
+    return n == rows
+
+
 def scaled(
     const int64_t[::1] prices,
     const int64_t[::1] sizes,
@@ -264,28 +303,111 @@ def scaled(
     Numbers are multiplied by a factor above 0, divided by one below 0 without a rest.  *counts* are the levels
     of each side of each update; each side is sorted, bids down, asks up, and so names no price twice.
     """
-    cdef Py_ssize_t rows = prices.shape[0], sides = counts.shape[0], n = 0, k, end
-    cdef bytes keys_ = PyBytes_FromStringAndSize(NULL, rows * sizeof(int64_t))
-    cdef bytes sizes_ = PyBytes_FromStringAndSize(NULL, rows * sizeof(int64_t))
-    cdef bytes starts_ = PyBytes_FromStringAndSize(NULL, (sides // 2 + 1) * sizeof(int64_t))
-    cdef int64_t* key = <int64_t*>PyBytes_AS_STRING(keys_)
-    cdef int64_t* size = <int64_t*>PyBytes_AS_STRING(sizes_)
-    cdef int64_t* start = <int64_t*>PyBytes_AS_STRING(starts_)
-    if not fitting(&prices[0] if rows else NULL, key, rows, price_by):
+    cdef Py_ssize_t rows = prices.shape[0], sides = counts.shape[0]
+    cdef bytes keys_ = bytes_of(rows), sizes_ = bytes_of(rows), starts_ = bytes_of(sides // 2 + 1)
+    if not fitting(&prices[0] if rows else NULL, int64s(keys_), rows, price_by):
         return None
-    if not fitting(&sizes[0] if rows else NULL, size, rows, size_by):
+    if not fitting(&sizes[0] if rows else NULL, int64s(sizes_), rows, size_by):
         return None
-    for k in range(sides):
-        if k % 2 == 0:
-            start[k // 2] = n
-        end = n + counts[k]
-        if end > rows:
-            return None
-        while n < end:
-            if k % 2 == 0:
-                key[n] = -key[n]
-            if n > end - counts[k] and key[n] <= key[n - 1]:
-                return None
-            n += 1
-    start[sides // 2] = n
-    return (keys_, sizes_, starts_) if n == rows else None
+    if not keyed(&counts[0] if sides else NULL, sides, rows, int64s(keys_), int64s(starts_)):
+        return None
+    return keys_, sizes_, starts_
+
+
+cdef bint timed(
+    object times_ns, Py_ssize_t begin, Py_ssize_t updates, int64_t last_ns, int64_t start_ns, int64_t end_ns,
+    int64_t* times, int64_t* effective,
+) except -1:
+    """Write exchange and effective times; say whether the latter all fall between *start_ns* and *end_ns*."""
+    cdef Py_ssize_t n
+    for n in range(updates):
+        times[n] = times_ns[begin + n]
+        last_ns = max(last_ns, times[n])
+        effective[n] = last_ns
+    return start_ns <= effective[0] and last_ns < end_ns
+
+
+cdef bint chained(
+    object first_ids, object last_ids, Py_ssize_t begin, Py_ssize_t updates, int64_t last_id,
+    int64_t most, int64_t* firsts, int64_t* lasts,
+) except -1:
+    """Write the ids of updates; say whether each simply follows the one before, none beyond *most*."""
+    cdef Py_ssize_t n
+    for n in range(updates):
+        firsts[n], lasts[n] = last_id + 1, last_ids[begin + n]
+        if not first_ids[begin + n] <= firsts[n] <= lasts[n]:
+            return False
+        last_id = lasts[n]
+    return last_id <= most
+
+
+cdef tuple follow_one(
+    tuple place, tuple moments, Py_ssize_t begin, Py_ssize_t updates,
+    const int64_t* counts, const int64_t* prices, const int64_t* sizes, Py_ssize_t rows,
+):
+    """Do what ``follow`` says of one book; None where it says None."""
+    cdef Ladders ladders = place[0]
+    cdef int64_t last_id = place[1], most = place[2], last_ns = place[3], start_ns = place[4], end_ns = place[5]
+    cdef int64_t price_by = place[6], size_by = place[7], absent = 0
+    cdef Py_ssize_t n, applied
+    first_ids, last_ids, times_ns, received_ns = moments
+    cdef bytes firsts = bytes_of(updates), lasts = bytes_of(updates)
+    cdef bytes times = bytes_of(updates), effective = bytes_of(updates)
+    if not timed(times_ns, begin, updates, last_ns, start_ns, end_ns, int64s(times), int64s(effective)):
+        return None
+    if not chained(first_ids, last_ids, begin, updates, last_id, most, int64s(firsts), int64s(lasts)):
+        return None
+    cdef bytes keys_ = bytes_of(rows), prices_ = bytes_of(rows), sizes_ = bytes_of(rows), olds = bytes_of(rows)
+    cdef bytes starts = bytes_of(updates + 1)
+    cdef int64_t* key = int64s(keys_)
+    cdef int64_t* size = int64s(sizes_)
+    cdef int64_t* old = int64s(olds)
+    if not fitting(prices, int64s(prices_), rows, price_by) or not fitting(sizes, size, rows, size_by):
+        return None
+    memcpy(key, int64s(prices_), rows * sizeof(int64_t))
+    if not keyed(counts, 2 * updates, rows, key, int64s(starts)):
+        return None
+    applied = ladders.advance(key, size, int64s(starts), updates, place[8], old)
+    if applied < updates:
+        for n in range(applied - 1, -1, -1):
+            ladders.take_back(key, size, old, int64s(starts)[n], int64s(starts)[n + 1])
+        return None
+    for n in range(rows):
+        absent += (size[n] | old[n]) == 0
+    cdef bytes received = bytes_of(updates), bids = bytes_of(updates), asks = bytes_of(updates)
+    for n in range(updates):
+        int64s(received)[n] = received_ns[begin + n]
+        int64s(bids)[n], int64s(asks)[n] = counts[2 * n], counts[2 * n + 1]
+    n = updates - 1
+    columns = firsts, lasts, times, effective, received, bids, asks, prices_, sizes_, olds
+    return last_id + 1, int64s(lasts)[n], int64s(times)[n], int64s(effective)[n], absent, columns
+
+
+def follow(
+    list places,
+    list ends,
+    tuple moments,
+    const int64_t[::1] counts,
+    const int64_t[::1] prices,
+    const int64_t[::1] sizes,
+):
+    """Apply updates to many books, those up to each of *ends* to one, where all of them simply follow.
+
+    A place is None, or what is known of a book: (ladders, last id, highest id that follows, effective time,
+    window's start and end, the factors of ``scaled``, whether it may cross).  *moments* are first and last ids,
+    exchange and receive times.  Return what book.table calls Followed for each book, None where it is as it was.
+    """
+    cdef Py_ssize_t begin = 0, end, k, n, level = 0, rows
+    cdef const int64_t* price = &prices[0] if prices.shape[0] else NULL
+    cdef const int64_t* size = &sizes[0] if sizes.shape[0] else NULL
+    cdef list found = []
+    for k in range(len(places)):
+        end, rows = ends[k], 0
+        for n in range(2 * begin, 2 * end):
+            rows += counts[n]
+        found.append(
+            None if places[k] is None or end == begin
+            else follow_one(places[k], moments, begin, end - begin, &counts[2 * begin], price + level, size + level, rows)
+        )
+        begin, level = end, level + rows
+    return found

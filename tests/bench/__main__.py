@@ -27,7 +27,7 @@ from tests.bench import figures, growth, ingesting, level3, peer, rates, small, 
 from tests.bench.chain import run_once
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
-BAR = 15.0
+BAR = 6.0
 """Times the decode floor that the whole may cost now; the database's own CPU is beside it."""
 
 ROUNDS = 4

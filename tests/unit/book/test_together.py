@@ -8,15 +8,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from book import reading
+from book import following, reading
+from book.security import Security
 from book.sync import Sync, Update
 from journal.group import Kind
 from tests.journaled import Journal
-from tests.unit.book.play import NAME, START, S, depth, play, snapshot, trade
+from tests.unit.book.play import (
+    NAME,
+    START,
+    S,
+    depth,
+    ints,
+    messages,
+    of_type,
+    play,
+    snapshot,
+    trade,
+    unpacked,
+)
 from tests.unit.book.test_any_journal import RECIPE, Told, renamed, step
 from venue import binance
+from venue.leap import LEAP
 from wire.names import EVERY_SECURITY
-from wire.runs import RunMessage
+from wire.runs import Changes, RunMessage
 
 OTHER = "binance:YUSDT"
 
@@ -83,6 +97,86 @@ def test_frames_read_together_say_what_they_say_one_by_one(steps: list[Any], per
 def test_so_do_frames_of_two_securities(steps: list[Any], per_group: int) -> None:
     groups = Told(per_group, Twins).tell(renamed(steps))
     assert said_of(groups, 1) == said_of(groups, 1 << 30)
+
+
+def long_way(groups: Sequence[bytes]) -> tuple[list[RunMessage], list[dict[str, Any]]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(following, "COMPILED", False)
+        made, said = play(groups, RECIPE)
+    return said, [security.dump() for security in made.securities.values()]
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps_of_a_live_book, st.sampled_from([4, 16]))
+def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
+    steps: list[Any], per_group: int
+) -> None:
+    groups = Told(per_group, Twins).tell(renamed(steps))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "FEW_FRAMES", 1)
+        made, said = play(groups, RECIPE)
+        assert (said, [security.dump() for security in made.securities.values()]) == long_way(groups)
+
+
+moves = st.tuples(
+    st.sampled_from(["next", "next", "next", "next", "asked", "wild", "far", "beyond", "again"]),
+    st.sampled_from([0, 0, 0, 60, 4000]),
+    st.sampled_from(["9", "8.5", "8.75", "9.123456789", "13"]),
+    st.sampled_from(["0", "1", "2.5"]),
+    st.sampled_from([1, 1, 1, 2]),
+)
+
+
+@pytest.mark.skipif(not following.COMPILED, reason="the loops were not compiled")
+@settings(max_examples=200, deadline=None)
+@given(st.lists(moves, min_size=1, max_size=12), st.sampled_from([2, 6]))
+def test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones(moved: list[Any], per_group: int) -> None:
+    journal = Twins("binance/a", per_group=per_group)
+    begun(journal)
+    last_id = 102
+    for n, (what, ahead_s, price, size, connection) in enumerate(moved, start=1):
+        now = START + n * S // 5
+        if what == "asked":
+            journal.command(now, NAME, "asked")
+        ids = last_id + 1, last_id + 1 + n % 3
+        if what == "wild":
+            ids = last_id + 2 * LEAP, last_id + 2 * LEAP
+        elif what in ("far", "beyond"):
+            ids = last_id + 1 + (what == "beyond"), last_id + LEAP + (what == "far")
+        elif what == "again":
+            ids = last_id, last_id
+        last_id = last_id if what in ("wild", "far") else max(last_id, ids[1])
+        update = depth("XUSDT", *ids, now + ahead_s * S, [(price, size)], [("12.5", "1")])
+        journal.frame(now, NAME, update, connection)
+    journal.other(Kind.TICK, START + 3 * S)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "FEW_FRAMES", 1)
+        made, said = play(journal.groups, RECIPE)
+        assert (said, [security.dump() for security in made.securities.values()]) == long_way(journal.groups)
+
+
+def begun(journal: Twins) -> None:
+    """Have a chain start, at update 102, and know prices and sizes of a decimal."""
+    journal.start(START)
+    journal.add(START, NAME, "depth")
+    journal.frame(START, NAME, depth("XUSDT", 100, 101, START, [("9", "1")]))
+    journal.rest(START, NAME, snapshot(100))
+    journal.frame(START, NAME, depth("XUSDT", 102, 102, START, [("9.5", "1.5")], [("13", "1")]))
+
+
+@pytest.mark.skipif(not following.COMPILED, reason="the loops were not compiled")
+def test_usual_updates_of_several_securities_go_to_the_books_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Twins("binance/a", per_group=2)
+    begun(journal)
+    made, _ = play(journal.groups)
+    monkeypatch.setattr(reading, "FEW_FRAMES", 1)
+    monkeypatch.setattr(Security, "frames", None)
+    before = len(journal.groups)
+    journal.frame(START, NAME, depth("XUSDT", 103, 105, START, [("9", "2")], [("12.5", "0")]))
+    said = list(messages(made, unpacked(journal.groups[before:])))
+    assert [(ints(one.last_ids), ints(one.sizes), ints(one.old_sizes)) for one in of_type(said, Changes)] == [
+        ([105], [20, 0], [10, 0])
+    ] * 2
 
 
 def test_usual_frames_are_read_together() -> None:
