@@ -1,4 +1,4 @@
-"""Blocks of changes and of trades as bytes, and back (condition/FORMAT.md, layouts 1, 2, 16 and 17).
+"""Blocks of changes and of trades as bytes, and back (condition/FORMAT.md, layouts 1 and 2).
 
 All sums and differences are modulo 2**64, as numpy's int64 arithmetic is: every value there is survives.
 """
@@ -23,13 +23,11 @@ from condition.columns import (
 )
 from condition.looks import COMPILED
 from condition.reader import ColumnReader, checked, crc32c
+from condition.receipts import pack_receipts, unpack_receipts
+from condition.steps import first_of, steps_of, summed
 
 if COMPILED:
     from condition import columns_loops as loops
-
-BURST_NS = 2_000_000
-"""Trades of one order share an exchange time or nearly so, and arrive together: their receive times tell more
-of one another than their exchange times do."""
 
 
 class ChangeColumns(NamedTuple):
@@ -71,79 +69,6 @@ def binary_fields(body: bytes, receipts: bytes | None = None) -> dict[str, Any]:
     if receipts is not None:
         fields |= {"receipts": receipts, "receipts_crc32c": crc32c(receipts)}
     return fields
-
-
-def steps_of(values: Int64s) -> Int64s:
-    """Return the difference of each value but the first from the one before it."""
-    steps: Int64s = values[1:] - values[:-1]
-    return steps
-
-
-def _bursts(times_ns: Int64s) -> npt.NDArray[np.bool_]:
-    """Return which rows follow the row before within BURST_NS of exchange time."""
-    follows = np.zeros(len(times_ns), np.bool_)
-    steps = steps_of(times_ns)
-    np.logical_and(steps >= 0, steps < BURST_NS, out=follows[1:])
-    return follows
-
-
-def pack_receipts(times_ns: Int64s, received_ns: Int64s, level: int = QUICK) -> bytes:
-    """Return the receive times as bytes: layout 16, or 17 where there is time to see that it is smaller."""
-    lagging = _pack_lags(times_ns, received_ns, level)
-    if level == QUICK:
-        return lagging
-    base = np.array([first_of(received_ns)], np.int64)
-    steps = [column(base), column(steps_of(received_ns), Spec.SCALED, level)]
-    return min(lagging, pack_columns(Layout.RECEIPT_STEPS, steps), key=len)
-
-
-def _pack_lags(times_ns: Int64s, received_ns: Int64s, level: int) -> bytes:
-    follows = _bursts(times_ns)
-    lags = (received_ns - times_ns)[~follows]
-    steps = steps_of(received_ns)[follows[1:]]
-    return pack_columns(
-        Layout.RECEIPTS, [column(lags, Spec.SCALED, level), column(steps, Spec.SCALED, level)]
-    )
-
-
-def unpack_receipts(fields: Mapping[str, Any], times_ns: Int64s) -> Int64s:
-    """Return the receive times of the rows whose exchange times are *times_ns*.
-
-    Raises:
-        BadBlock: the field is damaged or belongs to other rows.
-    """
-    data = checked(fields, "receipts")
-    if data[:1] == bytes((Layout.RECEIPT_STEPS,)):
-        reader = ColumnReader(data, Layout.RECEIPT_STEPS)
-        [base], steps = reader.take(1), reader.take(max(0, len(times_ns) - 1))
-        reader.end()
-        return summed(int(base), steps, len(times_ns))
-    follows = _bursts(times_ns)
-    after = int(np.count_nonzero(follows))
-    reader = ColumnReader(data, Layout.RECEIPTS)
-    lags, steps = reader.take(len(times_ns) - after), reader.take(after)
-    reader.end()
-    rises = np.zeros(len(times_ns), np.int64)
-    rises[follows] = steps
-    np.cumsum(rises, out=rises)
-    heads = np.flatnonzero(~follows)
-    lengths = np.diff(np.append(heads, len(times_ns)))
-    return rises + np.repeat(times_ns[heads] + lags - rises[heads], lengths)
-
-
-def first_of(values: Int64s) -> int:
-    """Return the base of a column of differences: its first value, or 0."""
-    return int(values[0]) if len(values) else 0
-
-
-def summed(base: int, steps: Int64s, count: int) -> Int64s:
-    """Return the *count* values that begin with *base* and rise by *steps*."""
-    values = np.empty(count, np.int64)
-    if count:
-        values[0] = base
-        values[1:] = steps
-        np.cumsum(values, out=values)
-    return values
 
 
 def bases_of(reader: ColumnReader, count: int) -> list[int]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from condition.blocks import bases_of, binary_fields, first_of, summed
+from condition.blocks import bases_of, binary_fields
 from condition.columns import (
     ID_BYTES,
     BadBlock,
@@ -18,6 +18,7 @@ from condition.columns import (
     pack_columns,
 )
 from condition.reader import ColumnReader, checked
+from condition.steps import first_of, summed
 
 
 class ImageColumns(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from condition.blocks import bases_of, binary_fields, first_of, pack_receipts, summed, unpack_receipts
+from condition.blocks import bases_of, binary_fields
 from condition.columns import (
     ID_BYTES,
     QUICK,
@@ -40,7 +40,9 @@ from condition.events import (
 )
 from condition.linked import Mask, join, link, split
 from condition.reader import ColumnReader
+from condition.receipts import pack_receipts, unpack_receipts
 from condition.recency import OTHER, OWN, again, groups_of, places_of, refer
+from condition.steps import first_of, summed
 from wire.runs import ABSENT
 
 _ABSENT, _ALL, _SOME, _MOST = range(4)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from condition.blocks import bases_of, binary_fields, first_of, pack_receipts, summed, unpack_receipts
+from condition.blocks import bases_of, binary_fields
 from condition.columns import (
     ID_BYTES,
     QUICK,
@@ -41,6 +41,8 @@ from condition.events import (
 from condition.linked import join, link, split
 from condition.named import decode_named
 from condition.reader import ColumnReader, checked
+from condition.receipts import pack_receipts, unpack_receipts
+from condition.steps import first_of, summed
 from wire.runs import ABSENT
 
 _NONE, _ALL, _SOME = 0, 1, 2

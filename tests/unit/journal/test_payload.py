@@ -21,6 +21,11 @@ PINNED: dict[Kind, Payload] = {
     Kind.CONNECTION: Connection("closed", "serverShutdown"),
     Kind.EPOCH: Epoch(17, "torn"),
 }
+COMMAND_WITHOUT_ORDER_IDS = bytes.fromhex(
+    "95a3616464a5646570746864929300000093cd03e8cd02580acf17e9e65872980002"
+)
+"""The same as journals have it from before a policy said whether order ids are kept."""
+
 ints = st.integers(-(2**63), 2**63 - 1)
 payloads = st.one_of(
     st.tuples(
@@ -53,6 +58,10 @@ def test_the_bytes_of_each_payload_are_pinned() -> None:
     assert {kind: pack(payload) for kind, payload in PINNED.items()} == {
         kind: bytes.fromhex(line) for kind, line in zip(PINNED, GOLDEN.read_text().splitlines(), strict=True)
     }
+
+
+def test_commands_from_before_policies_said_whether_order_ids_are_kept_are_read() -> None:
+    assert unpack(Kind.COMMAND, COMMAND_WITHOUT_ORDER_IDS) == PINNED[Kind.COMMAND]
 
 
 @pytest.mark.parametrize("kind", PINNED)
