@@ -110,6 +110,10 @@ class Board:
         heard = self._heard.get(process)
         return heard is not None and now_s - heard.at_s <= SILENCE_S
 
+    def _lost(self, process: str, now_s: float) -> bool:
+        """Whether *process* has fallen silent; one that only starts was never heard."""
+        return process in self._heard and not self.alive(process, now_s)
+
     def incarnation(self, process: str) -> tuple[int, int] | None:
         """Return pid and start of the last process of that name that was heard; None for none."""
         heard = self._heard.get(process)
@@ -203,7 +207,7 @@ class Board:
         if line != "subscribed":
             return "pending"
         lines, maintainer = self._carriers(security), self.workers.maintainer(security)
-        if not self.alive(maintainer, now_s) or not any(self.alive(process, now_s) for process in lines):
+        if self._lost(maintainer, now_s) or not any(self.alive(process, now_s) for process in lines):
             return "error"
         return str(self._entry(maintainer, security).get("state") or "syncing")
 

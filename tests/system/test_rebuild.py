@@ -22,6 +22,9 @@ SECURITIES = ("binance:BTCUSDT", "binance:ETHUSDT", "coinbase:BTC-USD")
 RECORDED, ANEW = "recorded", "anew"
 
 
+WINDOWS_A_SPAN = 5
+
+
 @pytest.fixture(scope="module")
 def logger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logger]:
     """The logger after a life with an added, a removed and a reset security, stopped in order."""
@@ -62,10 +65,17 @@ def logger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logger]:
             assert (refused.returncode, "the logger (pid" in refused.stderr) == (2, True), refused
             for security in (SECURITIES[0], SECURITIES[2]):
                 is_stored_until_now(made, simulator, security)
+            made.eventually("there are windows to merge", lambda: book_documents(made) > WINDOWS_A_SPAN + 3)
             assert made.stop() == 0
             yield made
         finally:
             made.kill()
+
+
+def book_documents(logger: Logger) -> int:
+    """Return how many documents of the first security's book are stored."""
+    rows = logger.answers("coverage", SECURITIES[0])
+    return sum(row["documents"] for row in rows if row["feed"] == "book")
 
 
 @pytest.fixture(scope="module")

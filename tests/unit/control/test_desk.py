@@ -82,7 +82,7 @@ def test_add_of_several_says_of_each_what_became_of_it() -> None:
     )
     rows = result(made.tick(at(WAIT_S)))
     assert [(row["security"], row["ok"], row["state"]) for row in rows] == [
-        (NEW, True, "error"),  # subscribed, but nothing is heard of its maintainer
+        (NEW, True, "syncing"),  # subscribed, but nothing is heard of its maintainer yet
         ("binance:NOSUCH", False, "error"),
         ("kraken:XBT", False, "error"),
         ("coinbase:ETH-USD", True, "pending"),

@@ -86,6 +86,14 @@ def test_what_a_lost_process_said_of_being_behind_grows_by_its_silence() -> None
     assert answer["database"] == {"reachable": False, "behind_s": 100.2}
 
 
+def test_a_security_whose_maintainer_only_starts_is_syncing_and_no_error() -> None:
+    made = board(("ingest-binance-a", {"securities": {A: {"state": "subscribed"}}}))
+    assert [row["state"] for row in made.listed(DESIRED, 0)] == ["syncing", "pending"]
+    made.hear(Beat("book-0", 1, 1, {}), 0)
+    made.hear(Beat("ingest-binance-a", 1, 1, {"securities": {A: {"state": "subscribed"}}}), SILENCE_S + 1)
+    assert made.listed(DESIRED, SILENCE_S + 1)[0]["state"] == "error"
+
+
 def test_processes_never_heard_of_are_starting() -> None:
     rows = board().processes(0)
     assert [(row["name"], row["state"]) for row in rows] == [
