@@ -56,8 +56,10 @@ def test_a_second_start_on_the_same_folder_says_that_a_logger_runs_there(tmp_pat
     for left in ("", "no pid", "\0\0", "1"):
         (tmp_path / "supervisord.pid").write_text(left)
         assert running(settings) == ""
-    waits = [sys.executable, "-c", "input()", "supervisord"]
-    with subprocess.Popen(waits, stdin=subprocess.PIPE) as process:
+    waits = [sys.executable, "-c", "print(flush=True); input()", "supervisord"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # (its command line is there)
         (tmp_path / "supervisord.pid").write_text(f"{process.pid}\n")
         assert f"a logger runs in {tmp_path} (pid {process.pid})" in running(settings)
     assert running(settings) == ""
