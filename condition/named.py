@@ -1,6 +1,6 @@
 """Blocks of order events without the exchange's order ids (condition/FORMAT.md, layout 6).
 
-An order's id is its *name* (book.names): the update id of the event that named it first and a number, as two
+An order's id is its *name* (book.naming): the update id of the event that named it first and a number, as two
 int64.  A name that is its own event's costs nothing, so that what is left is which order an event is about.
 Any 16 bytes come back, names are only the cheap ones.
 """

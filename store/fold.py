@@ -152,9 +152,11 @@ def fold_of(image: Mapping[str, Any], *, verify: bool) -> Fold:
         rows = decode_image(image)
         scales = Scales(image["price_scale"], image["size_scale"])
         certified = (image["certified"]["bid_low"], image["certified"]["ask_high"])
-        fold: Fold = LevelFold(rows, scales, certified)
+        fold: Fold
         if image["book"] == "l3":
             fold = OrderFold(rows, scales, certified, named=not image.get("order_ids", True))
+        else:
+            fold = LevelFold(rows, scales, certified)
     except (BadBlock, Refused) as error:
         raise Damaged(identity, str(error)) from error
     except (KeyError, TypeError) as error:
