@@ -5,18 +5,17 @@ embedded database.  CPU is that of the pipeline's processes from proc(5), the da
 securities are tapped: from ``recv_time`` to this process, which shares the machine.
 """
 
-import tempfile
 import time
 from datetime import datetime
-from pathlib import Path
 
 import msgpack
 import zmq
 
 from tests.bench.figures import Figure
 from tests.bench.stages import cpu_of
-from tests.simulator.process import Simulator, running
-from tests.system.running import KEY, Logger, exchanges
+from tests.bench.whole import LOOK_S, status, whole
+from tests.simulator.process import Simulator
+from tests.system.running import Logger
 from wire.endpoints import Endpoints
 from wire.names import bucket_of
 from wire.settings import load_settings
@@ -40,26 +39,13 @@ def measure(seconds: float = SECONDS) -> list[Figure]:
 
 def _with_linger(linger_ms: int, most_p50: float, most_p99: float, seconds: float) -> list[Figure]:
     load = ("--firehose", "small", "--firehose-rate", str(RATE), "--weight-limit", "1000000")
-    with (
-        tempfile.TemporaryDirectory(prefix="obl-bench-") as folder,
-        running(*load, "--require-key", KEY, "--with-parent") as simulator,
-    ):
-        securities = ",".join(f"binance:{symbol}" for symbol in SYMBOLS)
-        logger = Logger(
-            Path(folder),
-            SECURITIES=securities,
-            PUBLISH_LINGER_MS=str(linger_ms),
-            ORDERBOOK_UPDATEFREQUENCY="100",
-            WINDOW_SECONDS="10",
-            **exchanges(simulator),
-        )
+    securities = [f"binance:{symbol}" for symbol in SYMBOLS]
+    settings = {"PUBLISH_LINGER_MS": str(linger_ms), "AUDIT_SECONDS": "600"}
+    with whole(*load, securities=securities, **settings) as (logger, simulator):
         logger.start()
-        try:
-            live = _until_live(logger)
-            spent, rate = _cpu(logger, simulator, seconds)
-            delays = _delays(logger, seconds)
-        finally:
-            logger.stop(60)
+        live = _until_live(logger)
+        spent, rate = _cpu(logger, simulator, seconds)
+        delays = _delays(logger, seconds)
     database_us = sum(us for process, us in spent.items() if "database" in process)
     pipeline_us = sum(spent.values()) - database_us
     each = ", ".join(f"{process} {us:.1f}" for process, us in spent.items())
@@ -78,9 +64,8 @@ def _until_live(logger: Logger) -> int:
     """Return how many books are live, after all are or ``READY_SECONDS``."""
     deadline, live = time.monotonic() + READY_SECONDS, 0
     while live < len(SYMBOLS) and time.monotonic() < deadline:
-        time.sleep(2)
-        done = logger.obl("list", "--json")
-        live = done.stdout.count('"live"') if done.returncode == 0 else 0
+        time.sleep(LOOK_S)
+        live = sum(row["state"] == "live" for row in status(logger).get("securities", ()))
     return live
 
 

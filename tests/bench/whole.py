@@ -17,7 +17,10 @@ LOOK_S = 0.05
 
 @contextmanager
 def whole(*flags: str, securities: list[str], **settings: str) -> Iterator[tuple[Logger, Simulator]]:
-    """Give a logger that is not started yet, and the simulator, started with *flags*."""
+    """Give a logger that is not started yet, and the simulator, started with *flags*.
+
+    Audits are off unless told: what is made in advance has no truth to be compared with.
+    """
     ports = ("--binance-port", "0", "--coinbase-port", "0", "--require-key", KEY, "--with-parent")
     with (
         tempfile.TemporaryDirectory(prefix="obl-bench-") as folder,
@@ -27,8 +30,7 @@ def whole(*flags: str, securities: list[str], **settings: str) -> Iterator[tuple
             Path(folder),
             SECURITIES=",".join(securities),
             ORDERBOOK_UPDATEFREQUENCY="100",
-            AUDIT_SECONDS="0",  # (what is made in advance has no truth to be compared with)
-            **settings,
+            **{"AUDIT_SECONDS": "0", **settings},
             **exchanges(simulator),
         )
         try:
