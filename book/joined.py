@@ -94,6 +94,10 @@ class Joined:
                 if not self._leaps.takes(update.line, update.first_id, update.last_id, sync.reached):
                     self.book.refused += 1
                     continue
+                if ready and update.last_id <= sync.last_id and update.last_id != ready[-1].last_id:
+                    # inside one that the book may yet refuse: whether it is old is known then
+                    self._run(Outcome(ready))
+                    ready = []
                 outcome = sync.offer(update)
             else:
                 outcome = sync.offer(update)

@@ -330,6 +330,8 @@ class Sync:
         taken = 0
         for update in self._kept if self.state is not State.WAITING else ():
             if update.last_id <= self.last_id:
+                if ready and update.last_id != ready[-1].last_id:
+                    break  # inside one that the book may yet refuse: whether it is old is known later
                 self.old += 1
             elif update.first_id <= self.last_id + 1:
                 self._reach(update)
@@ -339,7 +341,8 @@ class Sync:
                 break
             taken += 1
         self._drop(taken)
-        if self.state is not State.WAITING and self._kept and self._missing(recv_ns):
+        beyond = bool(self._kept) and self._kept[0].first_id > self.last_id + 1
+        if self.state is not State.WAITING and beyond and self._missing(recv_ns):
             if self.state is State.LIVE:
                 gap = Gap(self._kept[0], self._cause(self._kept[0]))
             else:

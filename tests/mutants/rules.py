@@ -24,6 +24,14 @@ MUTANTS = (
         f"{UNIT}/book/test_sync.py::test_the_simple_next_update_is_taken_at_once_and_anything_else_is_not",
     ),
     Mutant(
+        "what lies inside an update is old only once that was applied",
+        "book/joined.py",
+        "if ready and update.last_id <= sync.last_id and update.last_id != ready[-1].last_id:",
+        "if False:",
+        f"{UNIT}/book/test_absurd.py"
+        "::test_one_that_reaches_over_those_that_follow_and_is_no_update_keeps_none_away",
+    ),
+    Mutant(
         "each trade id is taken once",
         "book/tape.py",
         "if known or one.id <= (self.last_id or 0):",

@@ -96,6 +96,25 @@ def test_an_exchange_that_goes_on_far_beyond_is_believed_from_the_second_message
     assert holes == [(6, far)]
 
 
+@given(st.integers(1, 8), st.integers(2, 4), st.booleans(), st.sampled_from([11, 12, 13]))
+def test_one_that_reaches_over_those_that_follow_and_is_no_update_keeps_none_away(
+    group: int, at: int, waiting: bool, first: int
+) -> None:
+    """Whether they come in its group, after it, or are kept with it until a snapshot comes."""
+    story = Story(per_group=group).begin()
+    if not waiting:
+        story.snapshot(0.1, 10)
+    for update_id in range(11, 17):
+        story.update(update_id / 10, update_id)
+        if update_id == 10 + at:
+            story.update(update_id / 10, min(first, update_id + 1), 1010, bids=[("NaN", "1")])
+    if waiting:
+        story.snapshot(2, 10)
+    made, said = play(story.update(3, 17).quiet_until(6).update(7, 18).groups)
+    assert (last_ids(said), of_type(said, Hole)) == ([*range(11, 19)], [])
+    assert made.securities[NAME].shown_state == "live"
+
+
 def test_what_was_refused_is_remembered_by_a_checkpoint() -> None:
     far = 5_000_000_000
     story = started().trade(1, far)
