@@ -26,6 +26,7 @@ from book.clock import SILENT_TICKS
 from book.compare import Audited, Beyond
 from book.depth import Batch as DepthBatch
 from book.depth import Depth, Span, Unclear, packed
+from book.following import BookPlace, Followed
 from book.holes import Ledger
 from book.orderflow import Batch as OrderBatch
 from book.orderflow import OrderFlow
@@ -34,7 +35,7 @@ from book.recording import Recording
 from book.run import Run
 from book.scales import Finer, Refused, Scales, raised
 from book.sync import Update
-from book.table import Followed, Place, Rows
+from book.table import Rows
 from book.windows import Windows
 from venue.leap import LEAP
 from wire.runs import Audit, Changes, Marks, equal_pct
@@ -125,17 +126,18 @@ class BookFeed:
                 return None if stop == len(times_ns) else Stopped("desync", run.updates(stop))
         return self.take(run.updates())
 
-    def place(self, last_id: int, decimals: int) -> Place | None:
-        """Return where updates after *last_id*, of numbers with *decimals*, go on in the open window."""
+    def place(self, last_id: int) -> BookPlace | None:
+        """Return where updates after *last_id* go on in the open window; None: they are to be looked at."""
         recording, book = self.recording, self.book
         start_ns, last_ns = recording.start_ns, recording.clock.last_ns
         if start_ns is None or last_ns is None or self.last_id != last_id or not isinstance(book, Depth):
             return None
-        if self._held or self._image_wanted or self.starting is not None:
+        ladders, end_ns = book.levels.ladders, start_ns + self.windows.window_ns
+        if ladders is None or self._held or self._image_wanted or self.starting is not None:
             return None
-        end_ns = start_ns + self.windows.window_ns
-        moment = last_id, last_id + LEAP, last_ns, start_ns, end_ns
-        return book.levels.place(moment, decimals, may_cross=book.may_cross)
+        scales = book.scales
+        moment = last_id, LEAP, last_ns, start_ns, end_ns
+        return BookPlace(ladders, *moment, scales.price, scales.size, book.may_cross)
 
     def followed(self, followed: Followed) -> int:
         """Send what went to the book's ``place``; return the last id."""

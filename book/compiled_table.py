@@ -6,7 +6,7 @@ from book import table
 from book.hash import SEEDS, finish, row_sums, weights
 from book.plain_table import PlainTable
 from book.scales import Scales
-from book.table import Column, Place, Rows, Table
+from book.table import Column, Rows, Table
 from venue.columns import DepthColumns
 
 try:
@@ -30,12 +30,10 @@ class CompiledTable(Table):
         applied, olds = self._ladders.apply(rows.keys, rows.sizes, rows.starts, may_cross)
         return applied, np.frombuffer(olds, np.int64)
 
-    def place(
-        self, moment: tuple[int, int, int, int, int], decimals: int, *, may_cross: bool
-    ) -> Place | None:
-        """Do what ``Table.place`` says."""
-        factors = _factor(decimals, self.scales.price), _factor(decimals, self.scales.size)
-        return (self._ladders, *moment, *factors, may_cross)
+    @property
+    def ladders(self) -> Ladders:
+        """Return the two sides."""
+        return self._ladders
 
     def crossed(self) -> bool:
         """Say whether somebody bids what somebody else asks."""

@@ -1,46 +1,68 @@
-"""The updates of one group for the books of many securities, where each simply follows the one before.
+"""Frames that simply follow, those of a whole group by one call: what mostly comes.
 
-That is what mostly comes, one or two of each security, so that a security costs what a frame costs.  The
-updates of all go to the books by one call (``table_loops.follow``).  Where anything is unusual, or nothing
-was compiled, a security is left as it is, and takes its frames the long way (``Security.frames``), to the
-same end.
+Each security that is as usual has a *follower*: its place in the book and on the tape, as they were when it
+was last touched.  A frame that goes on from there is applied and kept there, in a table of the follower; the
+rest of the security hears of it, and sends it, only when something touches the security: a tick, each second,
+or a frame that is not as usual.  So a frame costs what its levels cost, however many securities share a
+group.
+
+event                                      outcome
+a frame that follows                       it is applied and waits with those before it
+one that does not, of a security           it and what comes after it in the group take the long way
+  (``Security.frames``)
+anything that looks at the security        what waits is written down first (``Security.settle``)
+somebody watches the security              the same after each group
+
+Where nothing was compiled there are no followers: all takes the long way, to the same end.
 """
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from book.compiled_table import COMPILED
-from book.security import Security
-from journal.frames import Frames
+from journal.group import Group
 from venue.columns import Columns
 
-if COMPILED:
-    from book.table_loops import follow
+try:
+    from book.follow_loops import BookPlace, Follower, TapePlace, follow
+except ImportError:
+    COMPILED = False
+    if TYPE_CHECKING:
+        raise
+else:
+    COMPILED = True
+
+__all__ = ["COMPILED", "BookPlace", "Followed", "Follower", "Printed", "TapePlace", "take"]
+
+Followed = tuple[int, int, int, int, int, list[bytes]]
+"""First and last id of the updates that followed, exchange and effective time of the last, how many deletions
+were of nothing, and the columns of wire.runs.Changes from ``first_ids`` on."""
+
+Printed = tuple[int, int, int, int, list[bytes]]
+"""The same of trades, with the columns of wire.runs.Trades from ``ids`` on."""
 
 
-def take(securities: Sequence[Security], batches: Sequence[Frames], columns: Columns) -> list[bool]:
-    """Give each of *securities* its frames, of which *columns* tells; say which of them took theirs."""
-    if not COMPILED or not columns.depth_at or columns.events is not None:
-        return [False] * len(batches)
-    depth, ends = columns.depth, list(accumulate(map(len, batches)))
-    received_ns = [time_ns for frames in batches for time_ns in frames.received_ns]
-    if columns.trade_at:
-        received_ns = [received_ns[n] for n in columns.depth_at]
-        at = [bisect_left(columns.depth_at, end) for end in ends]
-    else:
-        at = ends
-    places, begin = [], 0
-    for security, frames, end in zip(securities, batches, at, strict=True):
-        # (trades among them go the long way, and take the updates along)
-        only = end - begin == len(frames) and len(set(frames.connections)) == 1
-        places.append(security.joined.place(frames.line, depth.decimals) if only else None)
-        begin = end
-    moments = depth.first_ids, depth.last_ids, depth.times_ns, received_ns
-    found = follow(places, at, moments, depth.counts, depth.prices, depth.sizes)
-    for security, frames, followed in zip(securities, batches, found, strict=True):
-        if followed is not None:
-            security.outlet.read(frames.line, frames.next_position)
-            security.joined.followed(frames, followed)
-            security.recv_ns = frames.received_ns[-1]
-    return [followed is not None for followed in found]
+def take(group: Group, rows: list[int], followers: "list[Follower | None]", columns: Columns) -> list[int]:
+    """Give each follower of the group's names its frames among *rows*, of which *columns* tells.
+
+    Return the rows that did not follow, and those after them of the same securities.
+    """
+    depth, trade = columns.depth, columns.trade
+    return follow(
+        followers,
+        group.routes,
+        rows,
+        group.first,
+        group.received_ns(),
+        group.connections(),
+        columns.depth_at,
+        (depth.first_ids, depth.last_ids, depth.times_ns),
+        depth.counts,
+        depth.decimals,
+        depth.prices,
+        depth.sizes,
+        columns.trade_at,
+        (trade.ids, trade.times_ns),
+        trade.sides_u1,
+        trade.decimals,
+        trade.prices,
+        trade.sizes,
+    )

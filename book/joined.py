@@ -20,14 +20,13 @@ from book.audit import Fresh
 from book.bookfeed import BookFeed, Stopped
 from book.compare import audit
 from book.feedsync import FeedSync
+from book.following import BookPlace, Followed
 from book.outlet import Outlet, earliest
 from book.run import Run
 from book.scales import Refused
 from book.source import Source
 from book.sync import Outcome, State, Sync, Update
-from book.table import Followed, Place
 from book.windows import Windows
-from journal.frames import Frames
 from journal.group import Record
 from journal.payload import Rest
 from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, OrderSnapshot, UnknownFrame, Venue
@@ -121,20 +120,20 @@ class Joined:
         elif not (isinstance(self.sync, Sync) and self.sync.repeats(ids[1], frames.connections, frames.line)):
             self.take(run.updates())
 
-    def place(self, line: str, decimals: int) -> Place | None:
+    def place(self, line: str) -> BookPlace | None:
         """Return where updates of *line* go on that simply follow; None where they are to be looked at."""
         sync, auditor = self.sync, self.book.auditor
         if not isinstance(sync, Sync) or not sync.is_plain or line in self._leaps.lines:
             return None
         if auditor.fresh is not None or auditor.is_on_its_way:
             return None
-        return self.book.place(sync.last_id, decimals)
+        return self.book.place(sync.last_id)
 
-    def followed(self, frames: Frames, followed: Followed) -> None:
-        """Go on after the updates that *frames* brought to the book's place."""
+    def followed(self, followed: Followed, source: Source) -> None:
+        """Go on after the updates that *source* brought to the book's place."""
         last_id = self.book.followed(followed)
         if isinstance(self.sync, Sync):
-            self.sync.reach(last_id, frames.connections[-1], frames.line, frames.positions[-1])
+            self.sync.reach(last_id, source)
 
     def _run(self, outcome: Outcome) -> None:
         ready, gap = outcome

@@ -16,7 +16,7 @@ from book.naming import order_texts
 from book.security import Security
 from venue.api import OrderKind, Reason
 from venue.numbers import text
-from wire.names import venue_of
+from wire.names import bucket_of, venue_of
 from wire.runs import ABSENT, Audit, Changes, Hole, Image, Orders, RunMessage, Trades, equal_pct
 from wire.times import iso
 
@@ -64,6 +64,25 @@ def answer(security: Security, depth: int | None = None, *, orders: bool = False
 def topic(security: str) -> bytes:
     """Return the topic of *security*: closed by ``|``, for ``BTC-USD`` also begins ``BTC-USDT``."""
     return f"{security}|".encode()
+
+
+class Watchers:
+    """Who listens to the tap: the subscriptions of each bucket, as XPUB tells of them."""
+
+    def __init__(self) -> None:
+        self._prefixes: dict[int, set[bytes]] = {}
+
+    def heard(self, bucket: int, message: bytes) -> None:
+        """Note a subscription, 1 and the beginning of its topics, or its end, 0 and the same."""
+        prefixes = self._prefixes.setdefault(bucket, set())
+        prefixes.add(message[1:]) if message[:1] == b"\x01" else prefixes.discard(message[1:])
+        if not prefixes:
+            del self._prefixes[bucket]
+
+    def watch(self, security: str) -> bool:
+        """Say whether somebody listens to *security*."""
+        prefixes = self._prefixes and self._prefixes.get(bucket_of(security))
+        return bool(prefixes) and any(map(topic(security).startswith, prefixes or ()))
 
 
 def tapped(message: RunMessage) -> Iterator[bytes]:

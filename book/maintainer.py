@@ -5,8 +5,8 @@ taken back to its checkpoints (``rewind``) while the others go on.  The worker r
 position of its venue's securities (``cursor``), and feeds the groups of a venue's lines merged (book.merge).
 """
 
-from collections.abc import Container, Iterable, Mapping
-from itertools import accumulate, compress
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from book import following, reading
@@ -48,6 +48,8 @@ class Maintainer:
         self.buckets = buckets
         self.read: dict[str, int] = {}
         """Position after the last record taken, for each line."""
+        self.watched: set[str] = set()
+        """Securities of which somebody wants to hear after each group."""
         self.corrupt = 0
         """Records whose payload is not what the journal writes."""
         self._venues = venues
@@ -58,7 +60,7 @@ class Maintainer:
         """Take the next group of a line, or several of frames; return what their records came to."""
         group = groups[-1]
         touched = (
-            self._frames(group.line, by_security(groups, self.buckets))
+            self._frames(groups)
             if group.kind is Kind.FRAME
             else self._one_by_one(group.line, group.records(self.buckets))
         )
@@ -77,7 +79,7 @@ class Maintainer:
         for security in self._of(line):
             if security.positions.get(line, 0) >= next_position:
                 continue
-            security.outlet.read(line, next_position)
+            security.read(line, next_position)
             security.lost()
             messages = security.take(line, next_position)
             if messages:
@@ -127,42 +129,62 @@ class Maintainer:
         self.securities[name] = security
         return security
 
-    def _frames(self, line: str, named: dict[str, Frames]) -> dict[str, int]:
+    def _frames(self, groups: Sequence[Group]) -> dict[str, int]:
+        line, left = groups[-1].line, dict[str, Frames]()
+        for group in groups:
+            for name, frames in by_security(group, self._follow(group, left)).items():
+                before = left.setdefault(name, frames)
+                if before is not frames:
+                    before.extend(frames)
         batches = {
             name: batch
-            for name, whole in named.items()
+            for name, whole in left.items()
             if name in self.securities
             and (batch := whole.since(self.securities[name].positions.get(line, 0)))
         }
-        for name, (batch, columns) in self._long_way(line, batches).items():
-            security = self.securities[name]
-            security.outlet.read(line, batch.next_position)
-            security.frames(batch, columns)
-        return {name: batch.next_position for name, batch in batches.items()}
+        columns = self._read_together(line, batches)
+        for name, batch in batches.items():
+            self.securities[name].read(line, batch.next_position)
+            self.securities[name].frames(batch, columns.get(name))
+        touched = {name: batch.next_position for name, batch in batches.items()}
+        if self.watched:
+            followed = {name for group in groups for name in group.names} - touched.keys()
+            for name in self.watched & followed:
+                touched[name] = self.securities[name].positions.get(line, 0)
+        return touched
 
-    def _long_way(self, line: str, batches: dict[str, Frames]) -> dict[str, tuple[Frames, Columns | None]]:
-        """Read the frames of several securities of one feed together; return what was not followed at once.
+    def _follow(self, group: Group, left: Container[str]) -> list[int]:
+        """Let what simply follows go where it goes; return the rows that do not, or come after one *left*."""
+        rows, securities = group.rows(self.buckets), self.securities
+        if len(rows) < reading.FEW_FRAMES or not following.COMPILED:
+            return rows
+        followers = [
+            securities[name].follower(group.line) if name in securities and name not in left else None
+            for name in group.names
+        ]
+        feeds = {
+            securities[name].feed for name, one in zip(group.names, followers, strict=True) if one is not None
+        }
+        if len(feeds) != 1:
+            return rows
+        columns = self._venues[venue_of_line(group.line)].columns(group.payloads(rows), feeds.pop())
+        return rows if columns is None else following.take(group, rows, followers, columns)
+
+    def _read_together(self, line: str, batches: dict[str, Frames]) -> dict[str, Columns]:
+        """Read the frames of several securities of one feed together; return what they say.
 
         One that is not as usual leaves all of them to be read security by security.
         """
-        left: dict[str, tuple[Frames, Columns | None]] = {
-            name: (batch, None) for name, batch in batches.items()
-        }
         names = [name for name in batches if self.securities[name].state != "removed"]
         feeds = {self.securities[name].feed for name in names}
         if len(names) < 2 or len(feeds) != 1:
-            return left
+            return {}
         frames = [frame for name in names for frame in batches[name].payloads]
         found = reading.columns_of(frames, self._venues[venue_of_line(line)], feeds.pop())
         if found is None:
-            return left
-        given = [batches[name] for name in names]
-        followed = following.take([self.securities[name] for name in names], given, found)
-        done = set(compress(names, followed))
-        if len(done) == len(batches):
             return {}
-        parts = dict(zip(names, found.parts(list(accumulate(map(len, given)))), strict=True))
-        return {name: (batch, parts.get(name)) for name, batch in batches.items() if name not in done}
+        ends = accumulate(len(batches[name]) for name in names)
+        return dict(zip(names, found.parts(list(ends)), strict=True))
 
     def _one_by_one(self, line: str, records: list[Record]) -> dict[str, int]:
         touched: dict[str, int] = {}
@@ -173,7 +195,7 @@ class Maintainer:
                 self.corrupt += 1
                 continue
             for security in self._concerned(line, record, payload):
-                security.outlet.read(line, record.position + 1)
+                security.read(line, record.position + 1)
                 _dispatch(security, record, payload)
                 touched[security.name] = record.position + 1
         return touched

@@ -80,7 +80,7 @@ class BookService:
         self._follows: dict[str, Follow] = {}
         self._lost: dict[str, deque[Skipped]] = {}
         """What the journal could not give: to be worked off before the group that follows it."""
-        self._prefixes: dict[int, set[bytes]] = {}
+        self._watchers = live.Watchers()
         self._tapped: dict[tuple[str, str], int] = {}
         """Of each security and line the position up to which the tap was told."""
         self._teller = Teller()
@@ -214,12 +214,8 @@ class BookService:
         for bucket, socket in self._taps.items():
             with suppress(zmq.Again):
                 while True:
-                    message = socket.recv(zmq.NOBLOCK)
-                    prefixes = self._prefixes.setdefault(bucket, set())
-                    if message[:1] == b"\x01":
-                        prefixes.add(message[1:])
-                    else:
-                        prefixes.discard(message[1:])
+                    self._watchers.heard(bucket, socket.recv(zmq.NOBLOCK))
+        self._maintainer.watched = set(filter(self._watchers.watch, self._maintainer.securities))
 
     # --- the work ----------------------------------------------------------------------------
 
@@ -263,9 +259,8 @@ class BookService:
             return
         self._tapped[place] = output.position
         self._teller.holes(output.messages)
-        prefixes = self._prefixes.get(output.bucket)
-        topic = live.topic(output.security)
-        if prefixes and any(topic.startswith(prefix) for prefix in prefixes):
+        if self._watchers.watch(output.security):
+            topic = live.topic(output.security)
             for message in output.messages:
                 for body in live.tapped(message):
                     self._taps[output.bucket].send_multipart((topic, body), zmq.NOBLOCK)
@@ -348,6 +343,7 @@ class BookService:
         for name, security in self._maintainer.securities.items():
             if security.state == "removed":
                 continue
+            security.settle()
             lag_ns = max(now_ns - security.recv_ns, 0)
             stuck = self._queues.blocked or venue_of(name) in behind_venues
             behind = stuck and lag_ns > ON_ITS_WAY_NS

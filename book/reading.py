@@ -1,15 +1,26 @@
-"""Turns decoded frames into what the book and the tape take: updates and prints with their record's place."""
+"""Reads frames, and gives the book and the tape what they say: updates and prints with their place."""
 
 from collections.abc import Sequence
 
+from book.bookfeed import Stopped
+from book.joined import Joined
 from book.run import Run
 from book.source import Source
 from book.sync import Update
 from book.tape import Print
-from book.trades import Prints
+from book.trades import Prints, TradeFeed
 from journal.frames import Frames
 from journal.group import Record
-from venue.api import DepthUpdate, Ignored, OrderEvent, OrderKind, Trade, Venue
+from venue.api import (
+    BookSnapshot,
+    DepthUpdate,
+    Ignored,
+    OrderEvent,
+    OrderKind,
+    Trade,
+    UnknownFrame,
+    Venue,
+)
 from venue.columns import Columns
 from wire.names import epoch_of
 
@@ -131,3 +142,71 @@ def sort(
             prints.append(trade(record, decoded))
         case Ignored():
             pass
+
+
+def take(
+    records: Frames,
+    columns: Columns | None,
+    venue: Venue,
+    feed: str,
+    joined: Joined,
+    trades: TradeFeed,
+) -> int:
+    """Work off frames, of which *columns* tells where that is known; return how many cannot be read."""
+    found = columns or columns_of(records.payloads, venue, feed)
+    if found is None:
+        return _singly(records, venue, feed, joined, trades)
+    _together(records, found, venue, feed, joined, trades)
+    return 0
+
+
+def _together(
+    records: Frames, columns: Columns, venue: Venue, feed: str, joined: Joined, trades: TradeFeed
+) -> None:
+    """Work off frames all at once, where they simply follow."""
+    if columns.trade_at and not trades.take_run(*trade_run(records, columns)):
+        trades.take([_print(records[n], venue, feed) for n in columns.trade_at])
+    if columns.depth_at:
+        joined.take_run(depth_run(records, columns))
+    if columns.event_at:
+        joined.take_run(event_run(records, columns))
+
+
+def _print(record: Record, venue: Venue, feed: str) -> Print:
+    decoded = venue.decode(record.payload, feed)
+    prints: list[Print] = []
+    if isinstance(decoded, Trade | OrderEvent):
+        sort(record, decoded, [], prints)
+    if not prints:
+        raise TypeError("a trade is no trade any more")
+    return prints[0]
+
+
+def _singly(records: Sequence[Record], venue: Venue, feed: str, joined: Joined, trades: TradeFeed) -> int:
+    """Work off frames one by one; return how many cannot be read, or are of no such feed."""
+    updates: list[Update] = []
+    prints: list[Print] = []
+    strangers = DepthUpdate if joined.traits.book == "l3" else OrderEvent
+    unknown = 0
+    for record in records:
+        try:
+            decoded = venue.decode(record.payload, feed)
+        except UnknownFrame:
+            unknown += 1
+            if joined.may_have_lost(record):
+                joined.take(updates)
+                updates = []
+                joined.stop(Stopped("venue", []))
+            continue
+        if isinstance(decoded, strangers):
+            unknown += 1  # of the feed that was recorded before, still on its way
+        elif isinstance(decoded, BookSnapshot):
+            joined.take(updates)
+            updates = []
+            joined.feed_snapshot(record, decoded)
+        else:
+            sort(record, decoded, updates, prints)
+    if prints:
+        trades.take(prints)
+    joined.take(updates)
+    return unknown

@@ -23,20 +23,20 @@ from typing import Any
 import msgspec
 
 from book import backfill, reading
-from book.bookfeed import BookFeed, Stopped
-from book.feedsync import FeedSync
+from book.bookfeed import BookFeed
+from book.following import Follower
 from book.joined import Joined
 from book.outlet import Outlet, earliest
 from book.presence import Presence
 from book.scales import Refused, Scales
-from book.sync import State, Sync, Update
-from book.tape import Print
+from book.source import Source
+from book.sync import State
 from book.trades import TradeFeed
 from book.windows import Recipe
 from journal.frames import Frames
 from journal.group import Record
 from journal.payload import Command, Connection, Rest
-from venue.api import BookSnapshot, DepthUpdate, Feed, OrderEvent, Trade, UnknownFrame, Venue
+from venue.api import Feed, UnknownFrame, Venue
 from venue.columns import Columns
 from wire.messages import Policy
 from wire.names import epoch_of, symbol_of
@@ -46,28 +46,55 @@ OK_STATUS = 200
 
 
 class Security:
-    """The state of one security; ``positions`` are of the next record of each line that it has not seen."""
+    """The state of one security."""
 
     def __init__(self, name: str, venue: Venue, recipe: Recipe, born: Marks) -> None:
         self.name = name
         self.born = born
         """The positions when it was first named: with no checkpoint it starts there."""
-        self.positions = born
+        self._positions = born
         self.state = "removed"
         self.feed = ""
         self.since_ns = 0
         self._since_before_ns = -1
         self.status = "trading"
         self.unknown_frames = 0
-        self.recv_ns = 0
+        self._recv_ns = 0
         self.outlet = Outlet(name, born)
         self.presence = Presence()
         self._symbol = symbol_of(name)
         self._venue = venue
         self._recipe = recipe
         self._policies: tuple[Policy, ...] = (Policy(),)
-        self.joined = self._joined_of("", Feed("l2", True, True))
-        self.trades = TradeFeed(self.outlet, self._recipe.windows("l2", self._policies))
+        self._joined = self._joined_of("", Feed("l2", True, True))
+        self._trades = TradeFeed(self.outlet, self._recipe.windows("l2", self._policies))
+        self._follower: Follower | None = None
+
+    # --- what it is made of, with all that came written down ---
+
+    @property
+    def joined(self) -> Joined:
+        """Return its book, and the rule that joins it."""
+        self.settle()
+        return self._joined
+
+    @property
+    def trades(self) -> TradeFeed:
+        """Return its trades."""
+        self.settle()
+        return self._trades
+
+    @property
+    def positions(self) -> Marks:
+        """Return of each line the position of the next record that it has not seen."""
+        self.settle()
+        return self._positions
+
+    @property
+    def recv_ns(self) -> int:
+        """Return when the last record that concerned it was received."""
+        self.settle()
+        return self._recv_ns
 
     @property
     def book(self) -> BookFeed:
@@ -75,72 +102,49 @@ class Security:
         return self.joined.book
 
     @property
-    def sync(self) -> Sync | FeedSync:
-        """Return the rule that its updates follow."""
-        return self.joined.sync
-
-    @property
     def traits(self) -> Feed:
         """Return what its feed can do."""
-        return self.joined.traits
+        return self._joined.traits
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
+
+    def follower(self, line: str) -> Follower | None:
+        """Return where frames of *line* go that simply follow; None: each is to be looked at."""
+        follower = self._follower
+        if follower is None and self.state != "removed":
+            book = self._joined.place(line)
+            if book is not None:
+                follower = Follower(line, self._positions.get(line, 0), book, self._trades.place(line))
+                self._follower = follower
+        return follower if follower is not None and follower.line == line else None
+
+    def settle(self) -> None:
+        """Write down what simply followed since this was last called."""
+        follower, self._follower = self._follower, None
+        if follower is None or not follower.has_taken:
+            return
+        line, position = follower.line, follower.next_position
+        source = Source(line, epoch_of(position - 1), follower.connection)
+        self.outlet.read(line, position)
+        if follower.tape is not None and (printed := follower.tape.followed()) is not None:
+            self._trades.followed(printed, source)
+        if (followed := follower.book.followed()) is not None:
+            self._joined.followed(followed, source)
+        self._recv_ns = follower.recv_ns
+        self._positions = {**self._positions, line: position}
+
+    def read(self, line: str, position: int) -> None:
+        """Note that records of *line* before *position* are worked off next."""
+        self.settle()
+        self.outlet.read(line, position)
 
     def frames(self, records: Frames, columns: Columns | None = None) -> None:
         """Work off the frames of one group; *columns* is what they say, where that is known."""
         if self.state == "removed":
             return
-        if columns is None:
-            columns = reading.columns_of(records.payloads, self._venue, self.feed)
-        if columns is None:
-            self._singly(records)
-        else:
-            self._together(records, columns)
-        self.recv_ns = records.received_ns[-1]
-
-    def _together(self, records: Frames, columns: Columns) -> None:
-        """Work off frames that are depth updates and trades, all at once where they simply follow."""
-        if columns.trade_at and not self.trades.take_run(*reading.trade_run(records, columns)):
-            self.trades.take([self._print(records[n]) for n in columns.trade_at])
-        if columns.depth_at:
-            self.joined.take_run(reading.depth_run(records, columns))
-        if columns.event_at:
-            self.joined.take_run(reading.event_run(records, columns))
-
-    def _print(self, record: Record) -> Print:
-        decoded = self._venue.decode(record.payload, self.feed)
-        prints: list[Print] = []
-        if isinstance(decoded, Trade | OrderEvent):
-            reading.sort(record, decoded, [], prints)
-        if not prints:
-            raise TypeError("a trade is no trade any more")
-        return prints[0]
-
-    def _singly(self, records: Sequence[Record]) -> None:
-        """Work off frames one by one."""
-        updates: list[Update] = []
-        prints: list[Print] = []
-        for record in records:
-            try:
-                decoded = self._venue.decode(record.payload, self.feed)
-            except UnknownFrame:
-                self.unknown_frames += 1
-                if self.joined.may_have_lost(record):
-                    self.joined.take(updates)
-                    updates = []
-                    self.joined.stop(Stopped("venue", []))
-                continue
-            if isinstance(decoded, self._strangers):
-                self.unknown_frames += 1  # of the feed that was recorded before, still on its way
-            elif isinstance(decoded, BookSnapshot):
-                self.joined.take(updates)
-                updates = []
-                self.joined.feed_snapshot(record, decoded)
-            else:
-                reading.sort(record, decoded, updates, prints)
-        if prints:
-            self.trades.take(prints)
-        self.joined.take(updates)
+        given = records, columns, self._venue, self.feed
+        self.unknown_frames += reading.take(*given, self.joined, self.trades)
+        self._recv_ns = records.received_ns[-1]
 
     def rest(self, record: Record, rest: Rest) -> None:
         """Work off the answer to a GET."""
@@ -167,7 +171,7 @@ class Security:
                 self.joined.commanded(record, command.what)
             case _:
                 pass
-        self.recv_ns = record.recv_ns
+        self._recv_ns = record.recv_ns
 
     def connection(self, record: Record, connection: Connection) -> None:
         """Work off the start or the end of a connection."""
@@ -193,7 +197,7 @@ class Security:
             if self.outlet.has_begun:
                 self.outlet.emit(Mark)
             return
-        self.recv_ns = record.recv_ns
+        self._recv_ns = record.recv_ns
         lines = self.presence.lines
         passes = self.presence.tick(record.line)
         for line in lines - self.presence.lines:
@@ -218,15 +222,15 @@ class Security:
 
     def take(self, line: str, position: int) -> list[RunMessage]:
         """Return what the records of *line* before *position* came to."""
-        self.positions = {**self.positions, line: position}
+        self._positions = {**self.positions, line: position}
         return self.flush()
 
     def flush(self) -> list[RunMessage]:
         """Return what all records so far came to."""
-        joined, trades = self.joined.lows(), self.trades.lows
-        if not joined and not trades:
-            return self.outlet.take(self.positions)
-        return self.outlet.take(earliest([*self.positions.items(), *joined.items(), *trades.items()]))
+        joined, trades, lows = self.joined.lows(), self.trades.lows, self.positions
+        if joined or trades:
+            lows = earliest([*lows.items(), *joined.items(), *trades.items()])
+        return self.outlet.take(lows)
 
     def begin(self, run: int) -> None:
         """Start *run*: what follows goes on from here."""
@@ -239,27 +243,23 @@ class Security:
     @property
     def wishes_snapshot(self) -> bool:
         """Say whether only a new snapshot helps, and none seems to be on its way."""
-        return self.state != "removed" and self.joined.wishes_snapshot
+        return self.state != "removed" and self._joined.wishes_snapshot
 
     @property
     def shown_state(self) -> str:
         """Return the state as ``obl status`` names it."""
         if self.state == "removed":
             return "removed"
-        if self.joined.ids_went_back:
+        joined = self._joined  # (what simply follows changes none of this)
+        if joined.ids_went_back:
             return "error"
         if self.status == "halted":
             return "halted"
-        if self.book.in_chain and self.sync.state is State.LIVE:
+        if joined.book.in_chain and joined.sync.state is State.LIVE:
             return "live"
-        return "gap" if self.book.ledger.is_open else "syncing"
+        return "gap" if joined.book.ledger.is_open else "syncing"
 
     # --- what happens inside ---
-
-    @property
-    def _strangers(self) -> type:
-        """Return what a frame of this feed's kind of book never is."""
-        return DepthUpdate if self.traits.book == "l3" else OrderEvent
 
     def _joined_of(self, feed: str, traits: Feed) -> Joined:
         windows = self._recipe.windows(traits.book, self._policies)
@@ -269,7 +269,7 @@ class Security:
         """Start with an empty book of *feed*; what was final stays final."""
         before = self.book
         self.feed = feed
-        self.joined = self._joined_of(feed, traits)
+        self._joined = self._joined_of(feed, traits)
         self.book.follow(before)
 
     def _add(self, line: str, command: Command) -> None:
@@ -317,10 +317,10 @@ class Security:
         self._shape()
 
     def _remove_if_unrecorded(self) -> bool:
-        if self.state == "removed" or self.presence.recorded:
-            return False
-        self._remove()
-        return True
+        is_over = self.state != "removed" and not self.presence.recorded
+        if is_over:
+            self._remove()
+        return is_over
 
     def _remove(self) -> None:
         self.presence.clear()
@@ -361,8 +361,6 @@ class Security:
         except Refused:
             self.unknown_frames += 1
 
-    # --- checkpoints ---
-
     def dump(self) -> dict[str, Any]:
         """Return the exact state, after ``take``; msgpack packs it."""
         return {
@@ -388,10 +386,10 @@ class Security:
         self._policies = tuple(msgspec.convert(state["policies"], tuple[Policy, ...]))
         if state["feed"]:
             self._use_feed(state["feed"], self._venue.FEEDS[state["feed"]])
-        self.born, self.positions = state["born"], state["positions"]
+        self.born, self._positions = state["born"], state["positions"]
         self.state, self.status = state["state"], state["status"]
         self.since_ns, self._since_before_ns = state["since_ns"], state["since_before_ns"]
-        self.unknown_frames, self.recv_ns = state["unknown_frames"], state["recv_ns"]
+        self.unknown_frames, self._recv_ns = state["unknown_frames"], state["recv_ns"]
         self.presence.load(state["presence"])
         self.joined.load(state["joined"])
         self.trades.load(state["trades"])

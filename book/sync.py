@@ -183,13 +183,10 @@ class Sync:
             self.connections.brought(line, connection, reached)
         return True
 
-    def reach(self, last_id: int, connection: int, line: str, last_position: int) -> None:
-        """Note that updates of one connection up to *last_id* simply followed."""
-        self.last_id = last_id
-        source = line, last_position >> POSITION_BITS, connection
-        if self._source != source:
-            self._source = Source(*source)
-        self.connections.brought(line, connection, last_id)
+    def reach(self, last_id: int, source: Source) -> None:
+        """Note that updates of *source* up to *last_id* simply followed."""
+        self.last_id, self._source = last_id, source
+        self.connections.brought(source.line, source.connection, last_id)
 
     def repeats(self, last_ids: Sequence[int], connections: Sequence[int], line: str) -> bool:
         """Drop updates of one group at once where each was there already, as a second line's; else no-op."""

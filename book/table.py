@@ -7,7 +7,7 @@ tables keep them, equal in what they say: ``book.compiled_table`` where the loop
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,13 @@ from book.hash import of_levels
 from book.levels import Ladder
 from book.scales import Scales, factor, rescaled
 
+if TYPE_CHECKING:
+    from book.table_loops import Ladders
+
 Column = NDArray[np.int64]
 
 DEAD_ROWS = 1024
 """Levels that were removed stay as rows of size 0, for they mostly come back; fewer are not worth a copy."""
-
-
-Place = tuple[object, int, int, int, int, int, int, int, bool]
-"""Where the updates of a book go on (``table_loops.follow``)."""
-
-Followed = tuple[int, int, int, int, int, tuple[bytes, ...]]
-"""First and last id of updates that went there, exchange and effective time of the last, how many deletions
-were of nothing, and the columns of wire.runs.Changes from ``first_ids`` on."""
 
 
 class Rows(NamedTuple):
@@ -110,17 +105,9 @@ class Table(ABC):
         It stops before the first update that makes the book cross, which a market that matches never shows.
         """
 
-    def place(
-        self,
-        moment: tuple[int, int, int, int, int],  # noqa: ARG002 - where the loops were compiled
-        decimals: int,  # noqa: ARG002
-        *,
-        may_cross: bool,  # noqa: ARG002
-    ) -> Place | None:
-        """Return where updates of numbers with *decimals* go on after *moment*; None: each table by itself.
-
-        *moment* is the last id, the highest that follows, the effective time, the window's start and end.
-        """
+    @property
+    def ladders(self) -> "Ladders | None":
+        """Return the compiled part, to which book.following applies updates itself; None: there is none."""
         return None
 
     @abstractmethod

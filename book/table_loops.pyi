@@ -1,6 +1,4 @@
-from collections.abc import Sequence
-
-from book.table import Column, Followed, Place
+from book.table import Column
 
 class Ladders:
     sums: tuple[int, int]
@@ -16,11 +14,3 @@ class Ladders:
 def scaled(
     prices: Column, sizes: Column, counts: Column, price_by: int, size_by: int
 ) -> tuple[bytes, bytes, bytes] | None: ...
-def follow(
-    places: list[Place | None],
-    ends: list[int],
-    moments: tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]],
-    counts: Column,
-    prices: Column,
-    sizes: Column,
-) -> list[Followed | None]: ...

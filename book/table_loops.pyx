@@ -8,19 +8,11 @@ others when they are more than ``dead_rows`` and half of all.
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memmove
+from libc.string cimport memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from book.mixing cimport mix
 from venue.scaling cimport fitting
-
-
-cdef struct Side:
-    int64_t* keys
-    int64_t* sizes
-    Py_ssize_t count
-    Py_ssize_t room
-    Py_ssize_t dead
 
 
 cdef int make_room(Side* side, Py_ssize_t room) except -1:
@@ -120,13 +112,6 @@ cdef inline int64_t* int64s(bytes column):
 cdef class Ladders:
     """Both sides of a book and the sums of its hash (book.hash); keys as in ``book.table``."""
 
-    cdef Side bids
-    cdef Side asks
-    cdef uint64_t seeds[2]
-    cdef uint64_t weights[2][3]
-    cdef uint64_t sums_[2]
-    cdef Py_ssize_t dead_rows
-
     def __cinit__(self, Py_ssize_t dead_rows):
         self.dead_rows = dead_rows
 
@@ -157,7 +142,7 @@ cdef class Ladders:
         """How many levels there are, those without size included."""
         return self.bids.count + self.asks.count
 
-    cdef inline void note(self, bint is_ask, int64_t price, int64_t size, int64_t old) noexcept nogil:
+    cdef void note(self, bint is_ask, int64_t price, int64_t size, int64_t old) noexcept nogil:
         cdef uint64_t base
         cdef int lane
         for lane in range(2):
@@ -169,7 +154,7 @@ cdef class Ladders:
             if size:
                 self.sums_[lane] += mix(base + self.weights[lane][2] * <uint64_t>size)
 
-    cdef inline bint meet(self) noexcept nogil:
+    cdef bint meet(self) noexcept nogil:
         if not self.bids.count or not self.asks.count:
             return False
         return self.bids.keys[self.bids.count - 1] >= -self.asks.keys[self.asks.count - 1]
@@ -312,102 +297,3 @@ def scaled(
     if not keyed(&counts[0] if sides else NULL, sides, rows, int64s(keys_), int64s(starts_)):
         return None
     return keys_, sizes_, starts_
-
-
-cdef bint timed(
-    object times_ns, Py_ssize_t begin, Py_ssize_t updates, int64_t last_ns, int64_t start_ns, int64_t end_ns,
-    int64_t* times, int64_t* effective,
-) except -1:
-    """Write exchange and effective times; say whether the latter all fall between *start_ns* and *end_ns*."""
-    cdef Py_ssize_t n
-    for n in range(updates):
-        times[n] = times_ns[begin + n]
-        last_ns = max(last_ns, times[n])
-        effective[n] = last_ns
-    return start_ns <= effective[0] and last_ns < end_ns
-
-
-cdef bint chained(
-    object first_ids, object last_ids, Py_ssize_t begin, Py_ssize_t updates, int64_t last_id,
-    int64_t most, int64_t* firsts, int64_t* lasts,
-) except -1:
-    """Write the ids of updates; say whether each simply follows the one before, none beyond *most*."""
-    cdef Py_ssize_t n
-    for n in range(updates):
-        firsts[n], lasts[n] = last_id + 1, last_ids[begin + n]
-        if not first_ids[begin + n] <= firsts[n] <= lasts[n]:
-            return False
-        last_id = lasts[n]
-    return last_id <= most
-
-
-cdef tuple follow_one(
-    tuple place, tuple moments, Py_ssize_t begin, Py_ssize_t updates,
-    const int64_t* counts, const int64_t* prices, const int64_t* sizes, Py_ssize_t rows,
-):
-    """Do what ``follow`` says of one book; None where it says None."""
-    cdef Ladders ladders = place[0]
-    cdef int64_t last_id = place[1], most = place[2], last_ns = place[3], start_ns = place[4], end_ns = place[5]
-    cdef int64_t price_by = place[6], size_by = place[7], absent = 0
-    cdef Py_ssize_t n, applied
-    first_ids, last_ids, times_ns, received_ns = moments
-    cdef bytes firsts = bytes_of(updates), lasts = bytes_of(updates)
-    cdef bytes times = bytes_of(updates), effective = bytes_of(updates)
-    if not timed(times_ns, begin, updates, last_ns, start_ns, end_ns, int64s(times), int64s(effective)):
-        return None
-    if not chained(first_ids, last_ids, begin, updates, last_id, most, int64s(firsts), int64s(lasts)):
-        return None
-    cdef bytes keys_ = bytes_of(rows), prices_ = bytes_of(rows), sizes_ = bytes_of(rows), olds = bytes_of(rows)
-    cdef bytes starts = bytes_of(updates + 1)
-    cdef int64_t* key = int64s(keys_)
-    cdef int64_t* size = int64s(sizes_)
-    cdef int64_t* old = int64s(olds)
-    if not fitting(prices, int64s(prices_), rows, price_by) or not fitting(sizes, size, rows, size_by):
-        return None
-    memcpy(key, int64s(prices_), rows * sizeof(int64_t))
-    if not keyed(counts, 2 * updates, rows, key, int64s(starts)):
-        return None
-    applied = ladders.advance(key, size, int64s(starts), updates, place[8], old)
-    if applied < updates:
-        for n in range(applied - 1, -1, -1):
-            ladders.take_back(key, size, old, int64s(starts)[n], int64s(starts)[n + 1])
-        return None
-    for n in range(rows):
-        absent += (size[n] | old[n]) == 0
-    cdef bytes received = bytes_of(updates), bids = bytes_of(updates), asks = bytes_of(updates)
-    for n in range(updates):
-        int64s(received)[n] = received_ns[begin + n]
-        int64s(bids)[n], int64s(asks)[n] = counts[2 * n], counts[2 * n + 1]
-    n = updates - 1
-    columns = firsts, lasts, times, effective, received, bids, asks, prices_, sizes_, olds
-    return last_id + 1, int64s(lasts)[n], int64s(times)[n], int64s(effective)[n], absent, columns
-
-
-def follow(
-    list places,
-    list ends,
-    tuple moments,
-    const int64_t[::1] counts,
-    const int64_t[::1] prices,
-    const int64_t[::1] sizes,
-):
-    """Apply updates to many books, those up to each of *ends* to one, where all of them simply follow.
-
-    A place is None, or what is known of a book: (ladders, last id, highest id that follows, effective time,
-    window's start and end, the factors of ``scaled``, whether it may cross).  *moments* are first and last ids,
-    exchange and receive times.  Return what book.table calls Followed for each book, None where it is as it was.
-    """
-    cdef Py_ssize_t begin = 0, end, k, n, level = 0, rows
-    cdef const int64_t* price = &prices[0] if prices.shape[0] else NULL
-    cdef const int64_t* size = &sizes[0] if sizes.shape[0] else NULL
-    cdef list found = []
-    for k in range(len(places)):
-        end, rows = ends[k], 0
-        for n in range(2 * begin, 2 * end):
-            rows += counts[n]
-        found.append(
-            None if places[k] is None or end == begin
-            else follow_one(places[k], moments, begin, end - begin, &counts[2 * begin], price + level, size + level, rows)
-        )
-        begin, level = end, level + rows
-    return found

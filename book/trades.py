@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from book import healed
 from book.clock import SILENT_TICKS
 from book.depth import packed
+from book.following import Printed, TapePlace
 from book.healing import Filled, Healing, Row
 from book.holes import Ledger
 from book.outlet import Outlet, earliest
@@ -151,6 +152,26 @@ class TradeFeed:
         self._held_ticks = 0
         self._emit(prints._replace(prices=prices, sizes=sizes), clock.follow(prints.times_ns))
         return True
+
+    def place(self, line: str) -> TapePlace | None:
+        """Return where trades of *line* go on that simply follow; None where they are to be looked at."""
+        recording, tape = self.recording, self.tape
+        start_ns, last_ns, last_id = recording.start_ns, recording.clock.last_ns, tape.last_id
+        if start_ns is None or last_ns is None or last_id is None or self._sent_id != last_id:
+            return None
+        if self._held or tape.kept or line in self._leaps.lines:
+            return None
+        end_ns = start_ns + self.windows.window_ns
+        return TapePlace(last_id, last_ns, start_ns, end_ns, self.scales.price, self.scales.size)
+
+    def followed(self, printed: Printed, source: Source) -> None:
+        """Send what *source* brought to the tape's ``place``."""
+        first_id, last_id, self._last_ns, effective_ns, columns = printed
+        self.tape.follow(last_id, source)
+        self._held_ticks = 0
+        self._outlet.emit_rows(Trades, self.recording.start_ns or 0, self.scales, *columns)
+        self.recording.extend(first_id, last_id, None, effective_ns)
+        self._last, self._sent_id = source, last_id
 
     def settle_held(self) -> None:
         """Send the trade that is held as if its clock were right: no next one will tell."""

@@ -4,7 +4,7 @@ A record is made only when it is asked for.
 """
 
 from bisect import bisect_left
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import overload
 
 from journal.group import Group, Kind, Record
@@ -91,21 +91,20 @@ class Frames(Sequence[Record]):
         self.payloads += more.payloads
 
 
-def by_security(groups: Iterable[Group], buckets: Container[int]) -> dict[str, Frames]:
-    """Return the frames of *buckets*, security by security; *groups* of one line follow one another."""
-    named: dict[str, Frames] = {}
-    for group in groups:
-        received_ns, connections, first = group.received_ns(), group.connections(), group.first
-        for name, rows in group.rows_by_security(buckets).items():
-            frames = Frames(
-                name,
-                group.line,
-                [first + row for row in rows],
-                [received_ns[row] for row in rows],
-                [connections[row] for row in rows],
-                group.payloads(rows),
-            )
-            before = named.setdefault(name, frames)
-            if before is not frames:
-                before.extend(frames)
-    return named
+def by_security(group: Group, rows: Iterable[int]) -> dict[str, Frames]:
+    """Return the frames *rows* of *group*, security by security."""
+    routes, named = group.routes, dict[int, list[int]]()
+    for row in rows:
+        named.setdefault(routes[row], []).append(row)
+    received_ns, connections, first = group.received_ns(), group.connections(), group.first
+    return {
+        group.names[route]: Frames(
+            group.names[route],
+            group.line,
+            [first + row for row in its],
+            [received_ns[row] for row in its],
+            [connections[row] for row in its],
+            group.payloads(its),
+        )
+        for route, its in named.items()
+    }

@@ -32,7 +32,7 @@ import struct
 from collections.abc import Container, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, chain, pairwise, repeat
 from typing import NamedTuple
 
 import google_crc32c
@@ -133,7 +133,8 @@ class Group(msgspec.Struct, frozen=True):
     _bucket_ends: tuple[int, ...]
     _recv_ns: bytes
     _payload_ends: tuple[int, ...]
-    _routes: tuple[int, ...]
+    routes: tuple[int, ...]
+    """Which of ``names`` each record is of."""
     _connections: bytes
     _data: bytes
 
@@ -151,19 +152,15 @@ class Group(msgspec.Struct, frozen=True):
             records += self._slice(start, end)
         return records
 
-    def rows_by_security(self, buckets: Container[int]) -> dict[str, list[int]]:
-        """Return which of the records each security of *buckets* has: the first record is 0."""
-        rows: dict[int, list[int]] = {}
-        for start, end in self._spans(buckets):
-            for row, route in enumerate(self._routes[start:end], start):
-                rows.setdefault(route, []).append(row)
-        return {self.names[route]: found for route, found in rows.items()}
+    def rows(self, buckets: Container[int]) -> list[int]:
+        """Return which records are of *buckets*: the first record is 0."""
+        return list(chain.from_iterable(range(start, end) for start, end in self._spans(buckets)))
 
-    def received_ns(self) -> Sequence[int]:
+    def received_ns(self) -> tuple[int, ...]:
         """Return when each record was received."""
         return struct.unpack(f"<{self.count}q", self._recv_ns)
 
-    def connections(self) -> Sequence[int]:
+    def connections(self) -> tuple[int, ...]:
         """Return which connection brought each record."""
         return struct.unpack(f"<{self.count}I", self._connections)
 
@@ -188,7 +185,7 @@ class Group(msgspec.Struct, frozen=True):
             range(self.first + start, self.first + end),
             repeat(self.kind, count),
             struct.unpack_from(f"<{count}q", self._recv_ns, 8 * start),
-            map(self.names.__getitem__, self._routes[start:end]),
+            map(self.names.__getitem__, self.routes[start:end]),
             struct.unpack_from(f"<{count}I", self._connections, 4 * start),
             payloads,
             repeat(self.line, count),

@@ -24,6 +24,9 @@ RATE = 5_000
 SYMBOLS = [f"S{number:03d}USDT" for number in range(200)]
 SECONDS = 15.0
 TAPPED = 8
+HEARD_S = 2.0
+"""Until a subscription is known, and what waited before that was said."""
+
 READY_SECONDS = 150.0
 """200 snapshots of the venue's weight limit take a minute."""
 
@@ -95,11 +98,13 @@ def _delays(logger: Logger, seconds: float) -> list[float]:
     for symbol in SYMBOLS[:TAPPED]:
         tap.connect(endpoints.tap(bucket_of(f"binance:{symbol}")))
         tap.subscribe(f"binance:{symbol}|".encode())
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
+    started = time.monotonic() + HEARD_S
+    while (left := started + seconds - time.monotonic()) > 0:
         if not tap.poll(int(1000 * left) + 1):
             continue
         body = tap.recv_multipart()[1]
+        if time.monotonic() < started:
+            continue
         now_ns = time.time_ns()
         said = msgpack.unpackb(body)
         if said["type"] == "changes":

@@ -32,6 +32,13 @@ MUTANTS = (
         "::test_one_that_reaches_over_those_that_follow_and_is_no_update_keeps_none_away",
     ),
     Mutant(
+        "updates of an audit that is on its way are kept for it",
+        "book/joined.py",
+        "        if auditor.fresh is not None or auditor.is_on_its_way:\n            return None\n",
+        "",
+        f"{UNIT}/book/test_together.py::test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones",
+    ),
+    Mutant(
         "each trade id is taken once",
         "book/tape.py",
         "if known or one.id <= (self.last_id or 0):",

@@ -33,9 +33,13 @@ def play(groups: Sequence[bytes], recipe: Recipe = RECIPE) -> tuple[Maintainer, 
 
 
 def messages(made: Maintainer, groups: Iterable[Group]) -> Iterator[RunMessage]:
+    """Yield what *made* says of *groups*, and in the end what waits to be said with the next tick."""
     for group in groups:
         for output in made.feed(group):
             yield from output.messages
+    for security in made.securities.values():
+        security.settle()
+        yield from security.flush()
 
 
 def of_type(said: Iterable[RunMessage], kind: type) -> list[Any]:

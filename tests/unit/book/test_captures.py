@@ -162,7 +162,7 @@ def test_a_reader_of_the_changes_has_the_book_and_its_hash() -> None:
 def test_in_2021_the_stale_diffs_are_dropped_and_nothing_is_missing() -> None:
     made, said = play(groups_of_capture(THREE_2021, ["BTCUSDT", "ETHUSDT", "DOTUSDT"]))
     securities = list(made.securities.values())
-    assert sum(security.sync.old for security in securities) == 32
+    assert sum(security.joined.sync.old for security in securities) == 32
     assert [security.shown_state for security in securities] == ["live"] * 3
     assert of_type(said, Hole) == []
     updates = sum(len(ints(message.last_ids)) for message in of_type(said, Changes))
@@ -193,11 +193,12 @@ def test_the_rest_body_from_after_the_2026_stream_makes_every_diff_stale() -> No
     made = play(groups_of_capture(NO_BASE_2026, ["BTCUSDT"]))[0]
     security = made.securities["binance:BTCUSDT"]
     body = msgspec.json.decode(captures.body("binance_rest-depth-btc"))
-    assert isinstance(security.sync, Sync)
-    waiting = security.sync.kept
-    assert security.sync.accepts(body["lastUpdateId"])
-    assert security.sync.base(body["lastUpdateId"], 0).ready == []
-    assert (security.sync.state, security.sync.old) == (State.BASED, waiting)
+    sync = security.joined.sync
+    assert isinstance(sync, Sync)
+    waiting = sync.kept
+    assert sync.accepts(body["lastUpdateId"])
+    assert sync.base(body["lastUpdateId"], 0).ready == []
+    assert (sync.state, sync.old) == (State.BASED, waiting)
 
 
 @pytest.mark.parametrize(

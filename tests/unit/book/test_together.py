@@ -1,4 +1,4 @@
-"""Frames that are read together come to what they come to one by one, of one security or of several."""
+"""Frames that are read together, or follow at once, come to what they come to one by one."""
 
 import re
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from tests.unit.book.play import (
     of_type,
     play,
     snapshot,
+    stored,
     trade,
     unpacked,
 )
@@ -30,7 +31,7 @@ from tests.unit.book.test_any_journal import RECIPE, Told, renamed, step
 from venue import binance
 from venue.leap import LEAP
 from wire.names import EVERY_SECURITY
-from wire.runs import Changes, RunMessage
+from wire.runs import Changes
 
 OTHER = "binance:YUSDT"
 
@@ -79,31 +80,31 @@ class Twins(Usual):
             super().other(kind, recv_ns, OTHER, payload, connection)
 
 
-def said_of(groups: Sequence[bytes], few: int) -> list[RunMessage]:
+def stored_of(groups: Sequence[bytes], few: int) -> dict[Any, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "FEW_FRAMES", few)
-        return play(groups, RECIPE)[1]
+        return stored(play(groups, RECIPE)[1])
 
 
 @settings(max_examples=150, deadline=None)
 @given(steps_of_a_live_book, st.sampled_from([1, 3, 16]))
 def test_frames_read_together_say_what_they_say_one_by_one(steps: list[Any], per_group: int) -> None:
     groups = Told(per_group, Usual).tell(renamed(steps))
-    assert said_of(groups, 1) == said_of(groups, 1 << 30)
+    assert stored_of(groups, 1) == stored_of(groups, 1 << 30)
 
 
 @settings(max_examples=50, deadline=None)
 @given(steps_of_a_live_book, st.sampled_from([4, 16]))
 def test_so_do_frames_of_two_securities(steps: list[Any], per_group: int) -> None:
     groups = Told(per_group, Twins).tell(renamed(steps))
-    assert said_of(groups, 1) == said_of(groups, 1 << 30)
+    assert stored_of(groups, 1) == stored_of(groups, 1 << 30)
 
 
-def long_way(groups: Sequence[bytes]) -> tuple[list[RunMessage], list[dict[str, Any]]]:
+def long_way(groups: Sequence[bytes]) -> tuple[dict[Any, Any], list[dict[str, Any]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(following, "COMPILED", False)
         made, said = play(groups, RECIPE)
-    return said, [security.dump() for security in made.securities.values()]
+    return stored(said), [security.dump() for security in made.securities.values()]
 
 
 @settings(max_examples=100, deadline=None)
@@ -115,7 +116,7 @@ def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "FEW_FRAMES", 1)
         made, said = play(groups, RECIPE)
-        assert (said, [security.dump() for security in made.securities.values()]) == long_way(groups)
+        assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(groups)
 
 
 moves = st.tuples(
@@ -152,7 +153,7 @@ def test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones(moved: list[Any
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "FEW_FRAMES", 1)
         made, said = play(journal.groups, RECIPE)
-        assert (said, [security.dump() for security in made.securities.values()]) == long_way(journal.groups)
+        assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
 
 
 def begun(journal: Twins) -> None:
@@ -177,6 +178,34 @@ def test_usual_updates_of_several_securities_go_to_the_books_at_once(monkeypatch
     assert [(ints(one.last_ids), ints(one.sizes), ints(one.old_sizes)) for one in of_type(said, Changes)] == [
         ([105], [20, 0], [10, 0])
     ] * 2
+
+
+@pytest.mark.skipif(not following.COMPILED, reason="the loops were not compiled")
+def test_what_follows_is_said_with_the_next_tick_or_at_once_where_somebody_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal = Twins("binance/a", per_group=2)
+    begun(journal)
+    made, _ = play(journal.groups)
+    made.watched = {NAME}
+    monkeypatch.setattr(reading, "FEW_FRAMES", 1)
+    heard = []
+    for update_id in (103, 104):
+        before = len(journal.groups)
+        journal.frame(START, NAME, depth("XUSDT", update_id, update_id, START, [("9", "2")]))
+        for group in unpacked(journal.groups[before:]):
+            [output] = made.feed(group)
+            assert (output.security, output.position) == (NAME, group.first + group.names.index(NAME) + 1)
+            heard += [ints(one.last_ids) for one in of_type(output.messages, Changes)]
+    assert heard == [[103], [104]]
+    assert made.cursor("binance/a", 0) == made.securities[OTHER].positions["binance/a"] - 1
+    before = len(journal.groups)
+    journal.other(Kind.TICK, START + S)
+    ticked = [output for group in unpacked(journal.groups[before:]) for output in made.feed(group)]
+    waited = {
+        each.security: [ints(one.last_ids) for one in of_type(each.messages, Changes)] for each in ticked
+    }
+    assert waited == {NAME: [], OTHER: [[103, 104]]}
 
 
 def test_usual_frames_are_read_together() -> None:
@@ -214,7 +243,7 @@ def test_so_do_ids_that_jump_and_clocks_that_are_wrong(
             frame = depth("XUSDT", number, number, time_ns, [("9", str(1 + number % 5))], [("12.5", "1")])
         journal.frame(now, NAME, frame, connection)
     journal.other(Kind.TICK, START + 3 * S)
-    assert said_of(journal.groups, 1) == said_of(journal.groups, 1 << 30)
+    assert stored_of(journal.groups, 1) == stored_of(journal.groups, 1 << 30)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(1, 2)), min_size=1, max_size=5))

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from book import reading
 from journal.group import Group, Kind
 from journal.payload import Connection, pack
-from tests.journaled import Journal, unpacked
+from tests.journaled import unpacked
 from tests.unit.book.play import (
     NAME,
     RECIPE,
@@ -23,6 +25,7 @@ from tests.unit.book.play import (
     stored,
     trade,
 )
+from tests.unit.book.test_together import Usual
 from wire.names import position_at
 from wire.runs import Changes, Hole, RunMessage, Trades
 
@@ -35,7 +38,7 @@ class Line:
     """One line's journal; *delay* seconds after the exchange it has everything."""
 
     def __init__(self, name: str, delay: float) -> None:
-        self.journal = Journal(name, per_group=1)
+        self.journal = Usual(name, per_group=1)
         self.delay_ns = int(delay * S)
         self.epoch = self.connection = 1
         self.journal.start(START)
@@ -157,3 +160,19 @@ def test_a_worker_stopped_after_every_group_of_either_line_stores_the_same(
     lossy = [(alone if who == "both" else who, *rest) for who, *rest in steps]
     groups = in_order([lines_of(steps, delay)[0], lines_of(lossy, delay)[1]])  # type: ignore[arg-type]
     assert stored(said_of(groups, stopping=True)) == stored(said_of(groups))
+
+
+@UNHURRIED
+@given(st.lists(step, max_size=30), delays, st.booleans())
+def test_what_follows_at_once_comes_to_the_same_whichever_line_brings_it(
+    steps: list[tuple[str, str, float, str]], delay: float, stopping: bool
+) -> None:
+    groups = in_order(lines_of(steps, delay))
+    made, slowly = maintainer(RECIPE), maintainer(RECIPE)
+    singly = stored(messages(slowly, groups))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "FEW_FRAMES", 1)
+        said = said_of(groups, stopping=True) if stopping else messages(made, groups)
+        assert stored(said) == singly
+    if not stopping:
+        assert made.securities[NAME].dump() == slowly.securities[NAME].dump()
