@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from book import following
 from book.audit import Auditor
 from book.clock import SILENT_TICKS
 from book.compare import Audited, Beyond
 from book.depth import Batch as DepthBatch
 from book.depth import Depth, Span, Unclear, packed
-from book.following import BookPlace, Followed
 from book.holes import Ledger
 from book.orderflow import Batch as OrderBatch
 from book.orderflow import OrderFlow
@@ -126,7 +126,7 @@ class BookFeed:
                 return None if stop == len(times_ns) else Stopped("desync", run.updates(stop))
         return self.take(run.updates())
 
-    def place(self, last_id: int) -> BookPlace | None:
+    def place(self, last_id: int) -> "following.BookPlace | None":
         """Return where updates after *last_id* go on in the open window; None: they are to be looked at."""
         recording, book = self.recording, self.book
         start_ns, last_ns = recording.start_ns, recording.clock.last_ns
@@ -137,9 +137,9 @@ class BookFeed:
             return None
         scales = book.scales
         moment = last_id, LEAP, last_ns, start_ns, end_ns
-        return BookPlace(ladders, *moment, scales.price, scales.size, book.may_cross)
+        return following.BookPlace(ladders, *moment, scales.price, scales.size, book.may_cross)
 
-    def followed(self, followed: Followed) -> int:
+    def followed(self, followed: following.Followed) -> int:
         """Send what went to the book's ``place``; return the last id."""
         first_id, last_id, self.time_ns, self._effective_ns, absent, columns = followed
         book, recording = self.book, self.recording

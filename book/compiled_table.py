@@ -31,7 +31,7 @@ class CompiledTable(Table):
         return applied, np.frombuffer(olds, np.int64)
 
     @property
-    def ladders(self) -> Ladders:
+    def ladders(self) -> "Ladders":
         """Return the two sides."""
         return self._ladders
 

@@ -16,8 +16,6 @@ somebody watches the security              the same after each group
 Where nothing was compiled there are no followers: all takes the long way, to the same end.
 """
 
-from typing import TYPE_CHECKING
-
 from journal.group import Group
 from venue.columns import Columns
 
@@ -25,8 +23,6 @@ try:
     from book.follow_loops import BookPlace, Follower, TapePlace, follow
 except ImportError:
     COMPILED = False
-    if TYPE_CHECKING:
-        raise
 else:
     COMPILED = True
 

@@ -16,11 +16,11 @@ a feed's own snapshot              the chain before ends in a seam; the base of 
 from contextlib import suppress
 from typing import Any
 
+from book import following
 from book.audit import Fresh
 from book.bookfeed import BookFeed, Stopped
 from book.compare import audit
 from book.feedsync import FeedSync
-from book.following import BookPlace, Followed
 from book.outlet import Outlet, earliest
 from book.run import Run
 from book.scales import Refused
@@ -120,7 +120,7 @@ class Joined:
         elif not (isinstance(self.sync, Sync) and self.sync.repeats(ids[1], frames.connections, frames.line)):
             self.take(run.updates())
 
-    def place(self, line: str) -> BookPlace | None:
+    def place(self, line: str) -> "following.BookPlace | None":
         """Return where updates of *line* go on that simply follow; None where they are to be looked at."""
         sync, auditor = self.sync, self.book.auditor
         if not isinstance(sync, Sync) or not sync.is_plain or line in self._leaps.lines:
@@ -129,7 +129,7 @@ class Joined:
             return None
         return self.book.place(sync.last_id)
 
-    def followed(self, followed: Followed, source: Source) -> None:
+    def followed(self, followed: following.Followed, source: Source) -> None:
         """Go on after the updates that *source* brought to the book's place."""
         last_id = self.book.followed(followed)
         if isinstance(self.sync, Sync):

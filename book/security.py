@@ -22,9 +22,8 @@ from typing import Any
 
 import msgspec
 
-from book import backfill, reading
+from book import backfill, following, reading
 from book.bookfeed import BookFeed
-from book.following import Follower
 from book.joined import Joined
 from book.outlet import Outlet, earliest
 from book.presence import Presence
@@ -68,7 +67,7 @@ class Security:
         self._policies: tuple[Policy, ...] = (Policy(),)
         self._joined = self._joined_of("", Feed("l2", True, True))
         self._trades = TradeFeed(self.outlet, self._recipe.windows("l2", self._policies))
-        self._follower: Follower | None = None
+        self._follower: following.Follower | None = None
 
     # --- what it is made of, with all that came written down ---
 
@@ -108,13 +107,14 @@ class Security:
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
 
-    def follower(self, line: str) -> Follower | None:
+    def follower(self, line: str) -> "following.Follower | None":
         """Return where frames of *line* go that simply follow; None: each is to be looked at."""
         follower = self._follower
         if follower is None and self.state != "removed":
             book = self._joined.place(line)
             if book is not None:
-                follower = Follower(line, self._positions.get(line, 0), book, self._trades.place(line))
+                places = book, self._trades.place(line)
+                follower = following.Follower(line, self._positions.get(line, 0), *places)
                 self._follower = follower
         return follower if follower is not None and follower.line == line else None
 

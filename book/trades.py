@@ -14,10 +14,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from book import healed
+from book import following, healed
 from book.clock import SILENT_TICKS
 from book.depth import packed
-from book.following import Printed, TapePlace
 from book.healing import Filled, Healing, Row
 from book.holes import Ledger
 from book.outlet import Outlet, earliest
@@ -153,7 +152,7 @@ class TradeFeed:
         self._emit(prints._replace(prices=prices, sizes=sizes), clock.follow(prints.times_ns))
         return True
 
-    def place(self, line: str) -> TapePlace | None:
+    def place(self, line: str) -> "following.TapePlace | None":
         """Return where trades of *line* go on that simply follow; None where they are to be looked at."""
         recording, tape = self.recording, self.tape
         start_ns, last_ns, last_id = recording.start_ns, recording.clock.last_ns, tape.last_id
@@ -162,9 +161,9 @@ class TradeFeed:
         if self._held or tape.kept or line in self._leaps.lines:
             return None
         end_ns = start_ns + self.windows.window_ns
-        return TapePlace(last_id, last_ns, start_ns, end_ns, self.scales.price, self.scales.size)
+        return following.TapePlace(last_id, last_ns, start_ns, end_ns, self.scales.price, self.scales.size)
 
-    def followed(self, printed: Printed, source: Source) -> None:
+    def followed(self, printed: following.Printed, source: Source) -> None:
         """Send what *source* brought to the tape's ``place``."""
         first_id, last_id, self._last_ns, effective_ns, columns = printed
         self.tape.follow(last_id, source)
