@@ -64,14 +64,9 @@ class CompiledTable(Table):
 
 def scaled_rows(columns: DepthColumns, scales: Scales) -> Rows | None:
     """Return the levels of *columns* at *scales*; None where one does not fit or a side is not sorted."""
-    by = _factor(columns.decimals, scales.price), _factor(columns.decimals, scales.size)
-    found = scaled(columns.prices, columns.sizes, columns.counts, *by)
+    numbers = columns.prices, columns.sizes, columns.counts
+    found = scaled(*numbers, columns.decimals, scales.price, scales.size)
     return Rows(*(np.frombuffer(column, np.int64) for column in found)) if found else None
-
-
-def _factor(decimals: int, scale: int) -> int:
-    """Return what numbers with *decimals* are multiplied by at *scale*; below 0: what they are divided by."""
-    return int(10 ** (scale - decimals)) if scale >= decimals else -int(10 ** (decimals - scale))
 
 
 def new_table() -> Table:

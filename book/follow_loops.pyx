@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from book.table_loops cimport Ladders, keyed
-from venue.scaling cimport fitting
+from venue.scaling cimport factor, fitting
 
 cdef enum:
     WIDEST = 7
@@ -49,15 +49,6 @@ cdef void let_go(Table* table) noexcept:
 
 cdef bytes bytes_of(Table* table, int column):
     return PyBytes_FromStringAndSize(<char*>table.column[column], table.count * sizeof(int64_t))
-
-
-cdef int64_t factor(int decimals, int scale) noexcept:
-    """Return what numbers with *decimals* are multiplied by at *scale*; below 0: what they are divided by."""
-    cdef int64_t by = 1
-    cdef int n
-    for n in range(abs(scale - decimals)):
-        by *= 10
-    return by if scale >= decimals else -by
 
 
 cdef class BookPlace:

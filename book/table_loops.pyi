@@ -12,5 +12,5 @@ class Ladders:
     def apply(self, keys: Column, sizes: Column, starts: Column, may_cross: bool) -> tuple[int, bytes]: ...
 
 def scaled(
-    prices: Column, sizes: Column, counts: Column, price_by: int, size_by: int
+    prices: Column, sizes: Column, counts: Column, decimals: int, price_scale: int, size_scale: int
 ) -> tuple[bytes, bytes, bytes] | None: ...

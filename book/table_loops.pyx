@@ -12,7 +12,7 @@ from libc.string cimport memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from book.mixing cimport mix
-from venue.scaling cimport fitting
+from venue.scaling cimport factor, fitting
 
 
 cdef int make_room(Side* side, Py_ssize_t room) except -1:
@@ -280,19 +280,20 @@ def scaled(
     const int64_t[::1] prices,
     const int64_t[::1] sizes,
     const int64_t[::1] counts,
-    int64_t price_by,
-    int64_t size_by,
+    int decimals,
+    int price_scale,
+    int size_scale,
 ):
     """Return (keys, sizes, starts) as bytes of int64; None where a number does not fit its scale or order fails.
 
-    Numbers are multiplied by a factor above 0, divided by one below 0 without a rest.  *counts* are the levels
-    of each side of each update; each side is sorted, bids down, asks up, and so names no price twice.
+    The numbers have *decimals*, more than their scale only where those are zeros.  *counts* are the levels of
+    each side of each update; each side is sorted, bids down, asks up, and so names no price twice.
     """
     cdef Py_ssize_t rows = prices.shape[0], sides = counts.shape[0]
     cdef bytes keys_ = bytes_of(rows), sizes_ = bytes_of(rows), starts_ = bytes_of(sides // 2 + 1)
-    if not fitting(&prices[0] if rows else NULL, int64s(keys_), rows, price_by):
+    if not fitting(&prices[0] if rows else NULL, int64s(keys_), rows, factor(decimals, price_scale)):
         return None
-    if not fitting(&sizes[0] if rows else NULL, int64s(sizes_), rows, size_by):
+    if not fitting(&sizes[0] if rows else NULL, int64s(sizes_), rows, factor(decimals, size_scale)):
         return None
     if not keyed(&counts[0] if sides else NULL, sides, rows, int64s(keys_), int64s(starts_)):
         return None
