@@ -75,14 +75,18 @@ class Watchers:
     def heard(self, bucket: int, message: bytes) -> None:
         """Note a subscription, 1 and the beginning of its topics, or its end, 0 and the same."""
         prefixes = self._prefixes.setdefault(bucket, set())
-        prefixes.add(message[1:]) if message[:1] == b"\x01" else prefixes.discard(message[1:])
+        if message[:1] == b"\x01":
+            prefixes.add(message[1:])
+        else:
+            prefixes.discard(message[1:])
         if not prefixes:
             del self._prefixes[bucket]
 
     def watch(self, security: str) -> bool:
         """Say whether somebody listens to *security*."""
-        prefixes = self._prefixes and self._prefixes.get(bucket_of(security))
-        return bool(prefixes) and any(map(topic(security).startswith, prefixes or ()))
+        if not self._prefixes:
+            return False
+        return any(map(topic(security).startswith, self._prefixes.get(bucket_of(security), ())))
 
 
 def tapped(message: RunMessage) -> Iterator[bytes]:

@@ -343,7 +343,6 @@ class BookService:
         for name, security in self._maintainer.securities.items():
             if security.state == "removed":
                 continue
-            security.settle()
             lag_ns = max(now_ns - security.recv_ns, 0)
             stuck = self._queues.blocked or venue_of(name) in behind_venues
             behind = stuck and lag_ns > ON_ITS_WAY_NS

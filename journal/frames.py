@@ -4,7 +4,7 @@ A record is made only when it is asked for.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import overload
 
 from journal.group import Group, Kind, Record
@@ -91,9 +91,11 @@ class Frames(Sequence[Record]):
         self.payloads += more.payloads
 
 
-def by_security(group: Group, rows: Iterable[int]) -> dict[str, Frames]:
+def by_security(group: Group, rows: Sequence[int]) -> dict[str, Frames]:
     """Return the frames *rows* of *group*, security by security."""
     routes, named = group.routes, dict[int, list[int]]()
+    if not rows:
+        return {}
     for row in rows:
         named.setdefault(routes[row], []).append(row)
     received_ns, connections, first = group.received_ns(), group.connections(), group.first
