@@ -19,6 +19,7 @@ from tests.simulator.recording import CAPTURES
 
 SECRET = "c2VjcmV0"
 STREAMS = ["btcusdt@depth@100ms", "btcusdt@trade"]
+STALE_NS = 500_000_000
 
 
 @pytest.fixture(scope="module")
@@ -258,10 +259,15 @@ def test_rest_replies_can_be_refused_with_retry_after_and_books_can_be_stale(sim
     status, body, headers = simulator.request("binance", path)
     assert (status, body, headers["Retry-After"]) == (429, {"code": -1003}, "3")
     assert simulator.get("binance", path)
-    start = simulator.truth_range("binance", "BTCUSDT")
-    simulator.fault("binance", "stale_snapshot", ms=500)
+    simulator.wait(lambda one: time.time_ns() - one.truth_range("binance", "BTCUSDT")["first_ns"] > STALE_NS)
+    simulator.fault("binance", "stale_snapshot", ms=STALE_NS // 1_000_000)
+    asked_ns = time.time_ns()
     old = simulator.get("binance", path)["lastUpdateId"]
-    assert old < start["last_id"] < simulator.get("binance", path)["lastUpdateId"]
+    answered_ns = time.time_ns()
+    assert simulator.truth_moment("binance", "BTCUSDT", update_id=old) <= answered_ns - STALE_NS
+    simulator.wait(lambda one: one.truth_range("binance", "BTCUSDT")["last_id"] > old)
+    assert simulator.truth_moment("binance", "BTCUSDT", update_id=old + 1) > asked_ns - STALE_NS
+    assert simulator.get("binance", path)["lastUpdateId"] > old
 
 
 def test_a_halted_symbol_says_so_and_is_silent(simulator: Simulator) -> None:
