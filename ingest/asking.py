@@ -11,7 +11,8 @@ answer              budget                       the question
 400, 404            as it is                     instruments: unknown symbol; others: after a back-off
 """
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 from random import Random
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from ingest.listing import Finding, Listing, Question
 from ingest.security import Security
 from ingest.snapshots import DEPTHS, Need, State
 from journal.payload import Command
-from venue.api import RestRequest, Venue
+from venue.api import Venue
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -65,7 +66,9 @@ class Asking:
         """Why the REST interface does not answer, or ``""``."""
         self._venue = venue
         self._feed = feed
-        self._rest_base = venue.FEEDS[feed].rest_base
+        steps = DEPTHS[feed].steps if venue.FEEDS[feed].rest_base else ()
+        self._weights = {levels: venue.snapshot_request("", feed, levels).weight for levels in steps}
+        """Of a request for so many levels a side; none: the feed brings its own snapshots."""
         self._bucket = Bucket(venue.BUDGET, now, lines)
         self._audits = Audits(venue, feed, audit_ns, now)
         self._room = WIDE_SHARE * venue.BUDGET.capacity / lines
@@ -87,13 +90,15 @@ class Asking:
             self._asked += 1
             asks.append(ask)
         self._audits.due(securities, now)
-        if self._rest_base and self._asked < MOST_ASKED:
+        if self._weights and self._asked < MOST_ASKED:
             asks += self._snapshots(securities, now)
         return asks + self._trades(securities, now)
 
     def _trades(self, securities: Iterable[Security], now: int) -> list[Ask]:
+        if not self.backfill or self._asked >= MOST_ASKED:
+            return []
         symbols = {s.name: s.symbol for s in securities if s.added}
-        wished = self.backfill.due(symbols, now) if self._asked < MOST_ASKED else None
+        wished = self.backfill.due(symbols, now)
         if wished is None:
             return []
         name, page = wished
@@ -113,39 +118,47 @@ class Asking:
             for s in securities
             if s.need is not None and s.need.state is State.NEEDED and s.added
         ]
+        if not self._bears_any([need for *_, need in waiting], now):
+            return asks
         crowd = sum(not need.suffices for *_, need in waiting)
         for _, _, security, need in sorted(waiting, key=lambda each: each[:2]):
             if now < self._free_at.get(security.name, now) or not need.due(now):
                 continue
-            step = self._step(security.symbol, need, crowd, now)
-            if step is None:
+            levels = self._step(need, crowd, now)
+            if levels is None:
                 continue
-            levels, request = step
             if need.says(now):
                 asks.append(self._asked_record(security))
             if not need.was_said(now):
                 continue
-            if self._asked >= MOST_ASKED or not self._bucket.take(request.weight, now):
+            if self._asked >= MOST_ASKED or not self._bucket.take(self._weights[levels], now):
                 break
             need.asked(levels, now)
             crowd -= not need.suffices
             self._asked += 1
             self._keep_apart(security.name, now)
+            request = self._venue.snapshot_request(security.symbol, self._feed, levels)
             asks.append(Ask(next(self._numbers), "depth", need.cause, (security.name,), levels, request))
         return asks
 
-    def _step(self, symbol: str, need: Need, crowd: int, now: int) -> tuple[int, RestRequest] | None:
+    def _bears_any(self, needs: Sequence[Need], now: int) -> bool:
+        """Say whether any may be asked for: a fresh set of hundreds is widened over minutes."""
+        if not all(need.widening for need in needs):
+            return True
+        least = min((self._weights[need.steps[0]] for need in needs), default=math.inf)
+        return self._bucket.available(now) - self._room >= least
+
+    def _step(self, need: Need, crowd: int, now: int) -> int | None:
         """Return the deepest of the need's steps that the budget bears, for all the *crowd* that waits.
 
         None: what is there only is to become wider, and the budget must be left for who waits.
         """
         available = self._bucket.available(now)
         for levels in reversed(need.steps):
-            request = self._venue.snapshot_request(symbol, self._feed, levels)
             spared = self._room if need.widening or levels == need.steps[-1] else 0
-            if available - spared >= request.weight * (1 if need.suffices else crowd):
-                return levels, request
-        return None if need.widening else (levels, request)
+            if available - spared >= self._weights[levels] * (1 if need.suffices else crowd):
+                return levels
+        return None if need.widening else need.steps[0]
 
     def _asked_record(self, security: Security) -> Record:
         command = Command("asked", self._feed, 0, (), security.wanted.since_ns)

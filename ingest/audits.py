@@ -9,7 +9,7 @@ a security waits for a snapshot that it needs    none
 the audits' quarter of the budget is used up     later
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from ingest.budget import Bucket
 from ingest.security import Security, State
@@ -33,9 +33,9 @@ class Audits:
         self._last = now
         self._audited: dict[str, int] = {}
 
-    def due(self, securities: Iterable[Security], now: int) -> None:
+    def due(self, securities: Collection[Security], now: int) -> None:
         """Make the next security need a snapshot for its audit, if one is due."""
-        if not self._every_ns:
+        if not self._every_ns or now - self._last < self._every_ns // max(len(securities), 1):
             return
         ours = [each for each in securities if each.need is not None and each.added]
         if not ours or now - self._last < self._every_ns // len(ours):

@@ -27,6 +27,7 @@ snapshot (Coinbase ``level2_batch``) has no
 """
 
 from enum import Enum
+from functools import cache
 
 import msgspec
 
@@ -67,6 +68,12 @@ DEPTHS = {
     "full": Depth(steps=(0,), settle_ns=1_200_000_000, gap_ns=3 * NS_PER_SECOND),
 }
 """The feeds whose book comes over REST."""
+
+
+@cache
+def _wider(depth: Depth, levels: int) -> tuple[int, ...]:
+    """Return the step after *levels*, or the last."""
+    return tuple(step for step in depth.steps if step > levels)[:1] or depth.steps[-1:]
 
 
 class State(Enum):
@@ -200,9 +207,9 @@ class Need:
 
         A maintainer whose book nears its edge is not helped by the cheapest: it would wish again at once.
         """
-        steps = self._depth.steps
         if self.widening:
-            return tuple(levels for levels in steps if levels > self._asked_levels)[:1] or steps[-1:]
+            return _wider(self._depth, self._asked_levels)
+        steps = self._depth.steps
         return steps[1:] or steps if self.cause == "wish" else steps
 
     @property

@@ -311,7 +311,7 @@ class Venue(Protocol):
     def snapshot_request(self, symbol: str, feed: str, levels: int) -> RestRequest:
         """Return the request for the whole book, at least *levels* a side where it is cut off.
 
-        *levels* 0 asks for as many as there are.
+        *levels* 0 asks for as many as there are.  What it weighs depends on *feed* and *levels* alone.
 
         Raises:
             ValueError: the base of this feed does not come over REST (``FEEDS``).

@@ -27,6 +27,8 @@ HIGH_WATER = 1000
 
 _LONGEST_WAIT_MS = 60_000
 
+_OUT = int(zmq.POLLOUT)  # a flag of an enum costs a call each time that it meets a number
+
 
 class CannotRun(Exception):
     """The process cannot start, and trying again will not help: one line, exit code 2."""
@@ -170,9 +172,9 @@ class Loop:
 
     def _turn(self, wait_ms: int) -> bool:
         for source, event in self._poller.poll(wait_ms):
-            if event & zmq.POLLOUT and (write := self._writers.get(source)):
+            if event & _OUT and (write := self._writers.get(source)):
                 write()
-            if event & ~zmq.POLLOUT and (read := self._readers.get(source)):
+            if event & ~_OUT and (read := self._readers.get(source)):
                 read()
         timers = self._timers
         if timers and timers[0][0] <= time.monotonic():
