@@ -11,7 +11,7 @@ orders     everywhere: price, size and side of each; the queues' order is counte
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,32 @@ from book.sync import Update
 from venue.api import BookSnapshot, OrderSnapshot
 
 Column = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Book = Depth | OrderFlow
+B = TypeVar("B", Depth, OrderFlow)
 Certified = tuple[int | None, int | None]
 
 Row = tuple[int, int, bytes]
-"""Side (0 bid, 1 ask), price, and the id of an order; a level has none."""
+"""Side (0 bid, 1 ask), price, and the id of an order."""
+
+
+class Levels(NamedTuple):
+    """Levels of a book."""
+
+    keys: Column
+    """As in book.table, ascending: the bids and the asks, the best first."""
+    sizes: Column
+
+    def where(self, mask: Mask) -> "Levels":
+        """Return those of *mask*."""
+        return Levels(self.keys[mask], self.sizes[mask])
+
+    def sizes_at(self, keys: Column) -> Column:
+        """Return the size of each of *keys*, 0 where there is none."""
+        found = np.zeros(len(keys), np.int64)
+        _, at, own = np.intersect1d(keys, self.keys, assume_unique=True, return_indices=True)
+        found[at] = self.sizes[own]
+        return found
 
 
 class Difference(NamedTuple):
@@ -89,28 +110,26 @@ def audit(
     Raises:
         Refused: the snapshot is none of such a book, or a value does not fit 64 bits at the finer scales.
     """
-    theirs = carried_forward(ours, snapshot, snapshot_id, updates, decode)
-    scales = raised(ours.scales, theirs.scales)
-    own, other = _certified(ours, scales), _certified(theirs, scales)
-    certified = _inner(own, other)
-    our_rows, their_rows = _rows(ours, scales), _rows(theirs, scales)
-    comparison = compare(_inside(our_rows, certified), _inside(their_rows, certified))
-    return Audited(scales, certified, comparison, _beyond(our_rows, their_rows, own, other))
+    since = snapshot, snapshot_id, updates, decode
+    if isinstance(ours, OrderFlow):
+        return _audit_orders(ours, carried_forward(ours, *since))
+    return _audit_levels(ours, carried_forward(ours, *since))
 
 
 def carried_forward(
-    ours: Book,
+    ours: B,
     snapshot: BookSnapshot | OrderSnapshot,
     snapshot_id: int,
     updates: Iterable[Update],
     decode: Callable[[Update], Update],
-) -> Book:
+) -> B:
     """Return the book that *snapshot* becomes by *updates*.
 
     Raises:
         Refused: as ``audit`` says.
     """
-    book: Book = OrderFlow() if isinstance(ours, OrderFlow) else Depth()
+    book = type(ours)()
+    book.rescale(ours.scales)  # nearly always those of the snapshot, which so is read once
     book.may_cross = ours.may_cross
     book.replace(snapshot, snapshot_id)
     book.may_cross = True
@@ -121,8 +140,23 @@ def carried_forward(
     return book
 
 
+def _audit_orders(ours: OrderFlow, theirs: OrderFlow) -> Audited:
+    scales = raised(ours.scales, theirs.scales)
+    return Audited(scales, (None, None), compare(_orders(ours, scales), _orders(theirs, scales)), None)
+
+
+def _audit_levels(ours: Depth, theirs: Depth) -> Audited:
+    scales = raised(ours.scales, theirs.scales)
+    own, other = _certified(ours, scales), _certified(theirs, scales)
+    certified = _inner(own, other)
+    our_levels, their_levels = _levels(ours, scales), _levels(theirs, scales)
+    inside = [levels.where(_is_inside(levels.keys, certified)) for levels in (our_levels, their_levels)]
+    beyond = _beyond(our_levels, their_levels, own, other)
+    return Audited(scales, certified, compare_levels(*inside), beyond)
+
+
 def compare(ours: Mapping[Row, int], theirs: Mapping[Row, int]) -> Comparison:
-    """Compare the sizes of rows; the rows of a price are given in the order of their queue."""
+    """Compare the sizes of orders; those of a price are given in the order of their queue."""
     found = [
         Difference(row[0], row[1], size, theirs.get(row, 0), row[2])
         for row, size in ours.items()
@@ -132,6 +166,15 @@ def compare(ours: Mapping[Row, int], theirs: Mapping[Row, int]) -> Comparison:
     found += [Difference(side, price, 0, theirs[side, price, name], name) for side, price, name in strange]
     found.sort(key=lambda each: (each.side, each.price if each.side else -each.price, each.order_id))
     return Comparison(len(ours) + len(strange), found, _misplaced(ours, theirs))
+
+
+def compare_levels(ours: Levels, theirs: Levels) -> Comparison:
+    """Compare the sizes of levels."""
+    keys = np.union1d(ours.keys, theirs.keys)
+    our_sizes, their_sizes = ours.sizes_at(keys), theirs.sizes_at(keys)
+    differ = our_sizes != their_sizes
+    rows = zip(*(column[differ].tolist() for column in (keys, our_sizes, their_sizes)), strict=True)
+    return Comparison(len(keys), [Difference(int(key >= 0), abs(key), *sizes) for key, *sizes in rows])
 
 
 def _misplaced(ours: Mapping[Row, int], theirs: Mapping[Row, int]) -> int:
@@ -156,14 +199,9 @@ def _apply(book: Book, update: Update, nobody: Outlet) -> None:
     nobody.take({})
 
 
-def _rows(book: Book, scales: Scales) -> dict[Row, int]:
+def _orders(book: OrderFlow, scales: Scales) -> dict[Row, int]:
     price_by, size_by = factor(book.scales.price, scales.price), factor(book.scales.size, scales.size)
-    if isinstance(book, OrderFlow):
-        rows = book.book.sizes()
-    else:
-        bids, _, prices, sizes = book.levels.columns()
-        sides = [int(n >= bids) for n in range(len(prices))]
-        rows = {(side, price, b""): size for side, price, size in zip(sides, prices, sizes, strict=True)}
+    rows = book.book.sizes()
     if price_by == size_by == 1:
         return rows
     return {
@@ -172,9 +210,20 @@ def _rows(book: Book, scales: Scales) -> dict[Row, int]:
     }
 
 
-def _certified(book: Book, scales: Scales) -> Certified:
-    if isinstance(book, OrderFlow):
-        return None, None
+def _levels(book: Depth, scales: Scales) -> Levels:
+    keys, sizes = book.levels.keys_and_sizes()
+    price_by, size_by = factor(book.scales.price, scales.price), factor(book.scales.size, scales.size)
+    return Levels(_rescaled(keys, price_by), _rescaled(sizes, size_by))
+
+
+def _rescaled(values: Column, by: int) -> Column:
+    if by == 1 or not len(values):
+        return values
+    rescaled(int(np.abs(values).max()), by)
+    return values * by
+
+
+def _certified(book: Depth, scales: Scales) -> Certified:
     low, high = book.levels.certified
     by = factor(book.scales.price, scales.price)
     return None if low is None else rescaled(low, by), None if high is None else rescaled(high, by)
@@ -191,30 +240,18 @@ def _outer(one: Certified, other: Certified) -> Certified:
     return low, high
 
 
-def _is_inside(side: int, price: int, certified: Certified) -> bool:
+def _is_inside(keys: Column, certified: Certified) -> Mask:
     low, high = certified
-    return (high is None or price <= high) if side else (low is None or price >= low)
+    bids = keys < 0 if low is None else keys <= -low
+    asks = keys >= 0 if high is None else (keys >= 0) & (keys <= high)
+    return bids | asks
 
 
-def _inside(rows: Mapping[Row, int], certified: Certified) -> Mapping[Row, int]:
-    if certified == (None, None):
-        return rows
-    return {row: size for row, size in rows.items() if _is_inside(row[0], row[1], certified)}
-
-
-def _beyond(
-    ours: Mapping[Row, int], theirs: Mapping[Row, int], own: Certified, other: Certified
-) -> Beyond | None:
+def _beyond(ours: Levels, theirs: Levels, own: Certified, other: Certified) -> Beyond | None:
     """Return what makes the certified span of the own book wider; a level that it knows stays as it is."""
     certified = _outer(own, other)
     if certified == own:
         return None
-    added = {
-        price if side else -price: size
-        for (side, price, _), size in theirs.items()
-        if (side, price, b"") not in ours
-        and not _is_inside(side, price, own)
-        and _is_inside(side, price, certified)
-    }
-    keys = np.array(sorted(added), dtype=np.int64)
-    return Beyond(certified, keys, np.array([added[key] for key in keys.tolist()], dtype=np.int64))
+    keys = theirs.keys
+    added = _is_inside(keys, certified) & ~_is_inside(keys, own) & ~np.isin(keys, ours.keys)
+    return Beyond(certified, *theirs.where(added))

@@ -53,7 +53,8 @@ class CompiledTable(Table):
     def _load(self, keys: Column, sizes: Column) -> None:
         self._ladders.load(keys, sizes)
 
-    def _levels(self) -> tuple[Column, Column]:
+    def keys_and_sizes(self) -> tuple[Column, Column]:
+        """Return the keys, ascending, and the sizes of all levels: copies."""
         keys, sizes = self._ladders.levels()
         return np.frombuffer(keys, np.int64), np.frombuffer(sizes, np.int64)
 

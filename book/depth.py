@@ -89,8 +89,7 @@ class Depth:
         texts = [price for price, _ in rows], [size for _, size in rows]
         (prices, sizes), scales = until_exact(self.scales, lambda at: exact(*texts, at))
         levels = new_table()
-        pairs, bids = list(zip(prices.tolist(), sizes.tolist(), strict=True)), len(snapshot.bids)
-        levels.replace(pairs[:bids], pairs[bids:], scales, snapshot.limit)
+        levels.become(prices, sizes, len(snapshot.bids), scales, snapshot.limit)
         if levels.crossed() and not self.may_cross:
             raise Refused("a snapshot whose bids and asks cross")
         self.levels = levels
@@ -258,11 +257,9 @@ def dump_levels(levels: Levels | Table) -> dict[str, Any]:
 
 def load_levels(state: dict[str, Any]) -> Table:
     """Return the levels that ``dump_levels`` saw."""
-    prices = np.frombuffer(state["prices"], dtype="<i8").tolist()
-    sizes = np.frombuffer(state["sizes"], dtype="<i8").tolist()
-    pairs = list(zip(prices, sizes, strict=True))
+    prices, sizes = (np.frombuffer(state[column], dtype="<i8") for column in ("prices", "sizes"))
     levels = new_table()
-    levels.replace(pairs[: state["bids"]], pairs[state["bids"] :], Scales(*state["scales"]))
+    levels.become(prices, sizes, state["bids"], Scales(*state["scales"]))
     low, high = state["certified"]
     levels.certified = (low, high)
     return levels

@@ -94,7 +94,8 @@ class PlainTable(Table):
     def _load(self, keys: Column, sizes: Column) -> None:
         self._keys, self._sizes, self._asks_at = keys, sizes, int(keys.searchsorted(0))
 
-    def _levels(self) -> tuple[Column, Column]:
+    def keys_and_sizes(self) -> tuple[Column, Column]:
+        """Return the keys, ascending, and the sizes of all levels: copies."""
         live = np.flatnonzero(self._sizes)
         return self._keys[live], self._sizes[live]
 

@@ -87,15 +87,23 @@ class Table(ABC):
         A side with *limit* rows was cut off: nothing beyond its worst price is certified
         (protocols.md 1.6).  Merging it into the old book would keep levels that are gone.
         """
-        levels = {-price: size for price, size in bids if size}
-        low = -max(levels) if limit and len(levels) >= limit else None
-        sold = {price: size for price, size in asks if size}
-        high = max(sold) if limit and len(sold) >= limit else None
-        rows = sorted((levels | sold).items())
+        sides = [np.array(list(side), dtype=np.int64).reshape(-1, 2) for side in (bids, asks)]
+        prices, sizes = np.concatenate(sides).T
+        self.become(prices, sizes, len(sides[0]), scales, limit)
+
+    def become(self, prices: Column, sizes: Column, bids: int, scales: Scales, limit: int = 0) -> None:
+        """Do the same with columns, of which the first *bids* rows are the bids."""
+        keys = np.concatenate((-prices[:bids], prices[bids:]))[sizes != 0]
+        order = keys.argsort(kind="stable")
+        keys, sizes = keys[order], sizes[sizes != 0][order]
+        newest = np.append(keys[1:] != keys[:-1], True)[: len(keys)]  # of a price that is named twice
+        keys, sizes = keys[newest], sizes[newest]
+        asks_at = int(keys.searchsorted(0))
+        low = -int(keys[asks_at - 1]) if limit and asks_at >= limit else None
+        high = int(keys[-1]) if limit and len(keys) - asks_at >= limit else None
         self.certified = (low, high)
         self.scales = scales
-        keys, sizes = np.array(rows, dtype=np.int64).reshape(-1, 2).T
-        self._load(np.ascontiguousarray(keys), np.ascontiguousarray(sizes))
+        self._load(keys, sizes)
         self.sum_up()
 
     @abstractmethod
@@ -127,8 +135,8 @@ class Table(ABC):
         """Become these levels, keys ascending; the hash stays as it is."""
 
     @abstractmethod
-    def _levels(self) -> tuple[Column, Column]:
-        """Return the keys, ascending, and the sizes of all levels."""
+    def keys_and_sizes(self) -> tuple[Column, Column]:
+        """Return the keys, ascending, and the sizes of all levels: copies."""
 
     @abstractmethod
     def _weigh(self) -> None:
@@ -140,7 +148,7 @@ class Table(ABC):
 
     def columns(self, depth: int | None = None) -> tuple[int, int, list[int], list[int]]:
         """Return (bids, asks, prices, sizes): at most *depth* levels a side, bids first, best first."""
-        keys, sizes = self._levels()
+        keys, sizes = self.keys_and_sizes()
         asks_at = int(keys.searchsorted(0))
         rows = np.arange(len(keys))
         bids, asks = rows[:asks_at][:depth], rows[asks_at:][:depth]
@@ -157,7 +165,7 @@ class Table(ABC):
         size_by = factor(self.scales.size, scales.size)
         if price_by == size_by == 1:
             return
-        keys, sizes = self._levels()
+        keys, sizes = self.keys_and_sizes()
         if len(keys):
             rescaled(int(np.abs(keys).max()), price_by)
             rescaled(int(sizes.max()), size_by)
@@ -180,5 +188,5 @@ class Table(ABC):
 
     def _rows(self) -> tuple[Column, Column, Column]:
         """Return side, price and size of all levels."""
-        keys, sizes = self._levels()
+        keys, sizes = self.keys_and_sizes()
         return (keys > 0).astype(np.int64), np.abs(keys), sizes

@@ -169,7 +169,11 @@ def plain_at_scale(unscaled: Int64s, decimals: int, scale: int) -> Int64s | None
 
 
 def _exact_together(texts: Sequence[str], scale: int) -> Int64s | None:
-    """Return all of them by numpy; None where a text is wrong or long and must be looked at singly."""
+    """Return all of them by numpy; None where a text is wrong or long and must be looked at singly.
+
+    Raises:
+        Finer: as ``exact`` says.
+    """
     try:
         joined = f",{','.join(texts)},".encode("ascii")
     except UnicodeEncodeError:
@@ -177,7 +181,12 @@ def _exact_together(texts: Sequence[str], scale: int) -> Int64s | None:
     found = uniform(joined, len(texts))
     if found is None:
         return _exact_mixed(joined, len(texts), scale)
-    return at_scale(found[1], found[0], scale)
+    decimals, unscaled = found
+    numbers = at_scale(unscaled, decimals, scale)
+    if numbers is None and decimals > scale:
+        common = str(np.gcd.reduce(unscaled))  # has as many zeros at its end as all of them have
+        raise Finer(decimals - len(common) + len(common.rstrip("0")))
+    return numbers
 
 
 def _exact_mixed(joined: bytes, count: int, scale: int) -> Int64s | None:

@@ -4,10 +4,11 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from book.compare import Difference, compare
+from book.compare import Difference, Levels, compare, compare_levels
 from book.compare import audit as audit_of
 from book.depth import Span
 from book.orderflow import OrderFlow
@@ -94,6 +95,26 @@ def test_equal_rows_and_differences_are_all_rows(ours: dict[Any, int], theirs: d
     assert compare(ours, ours) == (len(ours), [], 0)
     keys = [(d.side, d.price if d.side else -d.price) for d in result.differences]
     assert keys == sorted(keys)
+
+
+sides = st.dictionaries(st.integers(-5, 5), st.integers(1, 3))
+
+
+@given(sides, sides)
+def test_levels_are_equal_or_named_as_the_orders_of_such_prices_are(
+    ours: dict[int, int], theirs: dict[int, int]
+) -> None:
+    found = compare_levels(*(levels_of(book) for book in (ours, theirs)))
+    assert found == compare(*(rows_of(book) for book in (ours, theirs)))
+
+
+def levels_of(book: dict[int, int]) -> Levels:
+    keys = sorted(book)
+    return Levels(np.array(keys, np.int64), np.array([book[key] for key in keys], np.int64))
+
+
+def rows_of(book: dict[int, int]) -> dict[Any, int]:
+    return {(int(key >= 0), abs(key), b""): size for key, size in sorted(book.items())}
 
 
 def test_orders_of_a_queue_in_another_order_are_counted_apart() -> None:

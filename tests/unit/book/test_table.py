@@ -80,6 +80,23 @@ def test_a_batch_is_its_updates_one_by_one_up_to_the_first_that_crosses(
             assert table.hash() == table.hash_from_scratch()
 
 
+snapshot_side = st.lists(st.tuples(prices, st.integers(0, 3)), max_size=8)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@given(snapshot_side, snapshot_side, st.integers(0, 4))
+def test_a_snapshot_is_the_last_size_that_it_names_of_each_price(
+    kind: type[Table], bids: list[tuple[int, int]], asks: list[tuple[int, int]], limit: int
+) -> None:
+    table = kind()
+    table.replace(bids, asks, Scales(2, 3), limit)
+    bid, ask = ({price: size for price, size in side if size} for side in (bids, asks))
+    assert (table.bids.sizes, table.asks.sizes, table.scales) == (bid, ask, Scales(2, 3))
+    low, high = (limit and len(side) >= limit for side in (bid, ask))
+    assert table.certified == (min(bid) if low else None, max(ask) if high else None)
+    assert table.hash() == table.hash_from_scratch()
+
+
 @pytest.mark.parametrize("kind", TABLES)
 def test_removed_levels_do_not_stay_for_ever(kind: type[Table], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "DEAD_ROWS", 8)
