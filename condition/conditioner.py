@@ -164,8 +164,8 @@ class Conditioner:
             security = self._securities.get(document.security)
             if security is None:
                 continue
-            security.progress.stored(document.id, document.covered)
-            reason = reasons.get((document.id, document.covered))
+            security.progress.stored(*document.key)
+            reason = reasons.get(document.key)
             if reason is not None:
                 security.refused = f"{document.id} refused: {reason}"
                 refused.append((document.id, reason))
@@ -188,10 +188,13 @@ class Conditioner:
         """Return the token that *bucket*'s maintainer is to be sent."""
         return self._tokens.get(bucket, self._first_token)
 
-    def newest_run(self, bucket: int) -> int:
-        """Return the newest run of *bucket*: what is older is not listened to."""
-        runs = (security.run for name, security in self._securities.items() if bucket_of(name) == bucket)
-        return max(runs, default=0)
+    def newest_runs(self) -> dict[int, int]:
+        """Return the newest run of each bucket that has one: what is older is not listened to."""
+        newest: dict[int, int] = {}
+        for name, security in self._securities.items():
+            bucket = bucket_of(name)
+            newest[bucket] = max(security.run, newest.get(bucket, 0))
+        return newest
 
     def done(self) -> dict[int, Done]:
         """Return per bucket how far each security's records are stored for good."""
@@ -262,7 +265,7 @@ class Conditioner:
                 assert_never(message)
 
     def _put(self, security: _Security, document: Document, needs: Marks) -> None:
-        security.progress.hold_document(document.id, document.covered)
+        security.progress.hold_document(*document.key)
         self.outbox.put(document, needs)
 
     def _collect(self, security: _Security, message: Rows) -> None:

@@ -52,8 +52,8 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def __contains__(self, document_id: str) -> bool:
-        return document_id in self._pending
+    def __contains__(self, name: str) -> bool:
+        return name in self._pending
 
     @property
     def full(self) -> bool:
@@ -62,12 +62,12 @@ class Outbox:
 
     def put(self, document: Document, needs: Marks) -> None:
         """Take *document*; it may leave when every record before *needs* is synced."""
-        older = self._pending.get(document.id)
+        older = self._pending.get(document.name)
         if older is not None:
             if older.document.covered >= document.covered:
                 return
-            self._remove(document.id)
-        self._pending[document.id] = pending = _Pending(document, needs)
+            self._remove(document.name)
+        self._pending[document.name] = pending = _Pending(document, needs)
         self.bytes += pending.size
 
     def synced(self, line: str, position: int) -> None:
@@ -100,7 +100,7 @@ class Outbox:
 
     def sent(self, document: Document, now_ns: int) -> None:
         """Take note that *document* left."""
-        pending = self._pending.get(document.id)
+        pending = self._pending.get(document.name)
         if pending is not None and pending.document.covered == document.covered:
             pending.heard_ns = now_ns
 

@@ -168,9 +168,10 @@ class ConditionService:
 
     def _each_second(self) -> None:
         self._core.tick(time.monotonic_ns())
+        newest = self._core.newest_runs()
         for bucket, socket in self._runs.items():
             with suppress(zmq.Again):  # the maintainer is away, or has one to read already
-                token, run = self._core.token(bucket), self._core.newest_run(bucket)
+                token, run = self._core.token(bucket), newest.get(bucket, 0)
                 socket.send(pack(Subscribe(bucket, self._endpoint, token, run)), zmq.NOBLOCK)
         self._publish_done()
         self._sync_silent_lines()

@@ -251,7 +251,7 @@ class _Import:
         while len(outbox) >= at_least:
             batch = [document for document, _ in zip(outbox.due(), range(BATCH_DOCUMENTS), strict=False)]
             self._put([_marked(document) for document in batch])
-            settled = tuple((document.id, document.covered) for document in batch)
+            settled = tuple(document.key for document in batch)
             self._conditioner.answer(Answer(stored=settled), 0)
 
     def _put(self, documents: list[Document]) -> None:

@@ -170,7 +170,7 @@ class Store:
         except Unstorable as error:
             if self._keep(Entry(document, b""), str(error)):
                 self._counts["refused"] += 1
-                refused = ((document.id, document.covered, str(error)),)
+                refused = ((*document.key, str(error)),)
                 self._send(document.reply_to, Answer(refused=refused))
 
     def _hear(self, desired: Desired) -> None:

@@ -24,7 +24,7 @@ class Settled(NamedTuple):
 
 
 def put(writer: Writer, entries: list[Entry]) -> Settled:
-    """Write *entries*, no two of one ``_id``, until each is settled.
+    """Write *entries*, no two of one name, until each is settled.
 
     Raises:
         NoDatabase: the database stays away.

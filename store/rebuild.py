@@ -252,10 +252,10 @@ class _Rebuild:
         while entries:
             outcomes = list(zip(entries, self._writer.put(entries), strict=True))
             had = [entry.document for entry, outcome in outcomes if outcome.verdict is Verdict.HAD]
-            wrong = {document.id for document in self._mender.give_way(had, self._whole(had))}
+            wrong = {document.name for document in self._mender.give_way(had, self._whole(had))}
             entries = []
             for entry, outcome in outcomes:
-                if entry.document.id in wrong:
+                if entry.document.name in wrong:
                     self._of(entry.document.security).mended += 1
                     entries.append(entry)
                 elif outcome.verdict not in (Verdict.RETRY, Verdict.AGAIN):
@@ -282,7 +282,7 @@ class _Rebuild:
         return self.rebuilt.setdefault(security, Rebuilt(security, "journal"))
 
     def _settle(self, document: Document, outcome: Outcome) -> None:
-        key = document.id, document.covered
+        key = document.key
         self._of(document.security).made(document, outcome)
         refused = outcome.verdict is Verdict.REFUSED
         answer = Answer(refused=((*key, outcome.reason),)) if refused else Answer(stored=(key,))

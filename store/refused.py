@@ -1,8 +1,8 @@
 """Keeps the documents that no database takes, as files under DATA_DIR/refused/.
 
-``<id>~<covered>.bson`` is what would have been stored (``.msgpack``: the message, where no BSON could be
-made of it); ``.txt`` beside it says why.  Characters of the id that are not letters, digits, ``.``, ``-`` or
-``_`` are written as ``=`` and two hex digits.
+``<name>~<covered>.bson`` is what would have been stored (``.msgpack``: the message, where no BSON could be
+made of it); ``.txt`` beside it says why.  Characters of the name that are not letters, digits, ``.``, ``-``
+or ``_`` are written as ``=`` and two hex digits.
 """
 
 import os
@@ -13,7 +13,7 @@ from wire.folders import make_folder, sync_folder
 from wire.messages import pack
 
 
-def file_name(identity: str, covered: int) -> str:
+def file_name(name: str, covered: int) -> str:
     """Return the name, without ending, of the file of one version of one document.
 
     >>> file_name("binance:BTCUSDT|changes|1723161600", 12)
@@ -21,7 +21,7 @@ def file_name(identity: str, covered: int) -> str:
     """
     safe = "".join(
         chr(byte) if (chr(byte).isalnum() and byte < 128) or chr(byte) in ".-_" else f"={byte:02x}"
-        for byte in identity.encode()
+        for byte in name.encode()
     )
     return f"{safe}~{covered}"
 
@@ -33,7 +33,7 @@ def keep(folder: Path, entry: Entry, reason: str) -> Path:
         OSError: the disk refuses; the document is not kept.
     """
     make_folder(folder, 0o700)
-    name = file_name(entry.document.id, entry.document.covered)
+    name = file_name(*entry.document.key)
     _write(folder / f"{name}.txt", f"{reason}\n".encode())
     path = folder / f"{name}{'.bson' if entry.data else '.msgpack'}"
     _write(path, entry.data or pack(entry.document))

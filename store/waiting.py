@@ -29,7 +29,7 @@ BATCH_BYTES = 8 * 1024 * 1024
 """One second of writing to the embedded server."""
 
 Key = tuple[str, int]
-"""``_id`` and ``covered``: one version of one document."""
+"""A document's name and what it covers: one version of it."""
 
 
 class Entry(NamedTuple):
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     @property
     def key(self) -> Key:
         """What tells this version from every other."""
-        return self.document.id, self.document.covered
+        return self.document.key
 
 
 class Waiting:
@@ -75,15 +75,15 @@ class Waiting:
         self._bytes += len(entry.data) - (len(old.data) if old else 0)
 
     def batch(self) -> list[Entry]:
-        """Return the next documents to write, oldest first: of each ``_id`` the version that covers most."""
+        """Return the next documents to write, oldest first: of each the version that covers most."""
         best: dict[str, Entry] = {}
         size = 0
         for entry in self._entries.values():
-            known = best.get(entry.document.id)
+            known = best.get(entry.document.name)
             if known is None and (len(best) >= BATCH_DOCUMENTS or (best and size >= BATCH_BYTES)):
                 continue
             if known is None or known.document.covered < entry.document.covered:
-                best[entry.document.id] = entry
+                best[entry.document.name] = entry
                 size += len(entry.data)
         return list(best.values())
 

@@ -125,7 +125,7 @@ class Writer:
         self._prepared = True
 
     def put(self, entries: Sequence[Entry]) -> list[Outcome]:
-        """Write *entries*, no two of one ``_id``, and return what became of each, in their order.
+        """Write *entries*, no two of one name, and return what became of each, in their order.
 
         Raises nothing of the driver's: what failed is in the outcomes.
         """

@@ -79,9 +79,23 @@ class Document(msgspec.Struct, frozen=True, array_like=True, tag="document"):
     reply_to: str
     """The endpoint that the answer goes to."""
 
+    @property
+    def name(self) -> str:
+        """Return what tells it from all documents, whatever their collection.
+
+        Their ids name their kind; that of a row of the ledger names its feed and may be that of a block too,
+        whose window began at the second that is the row's first missing id.
+        """
+        return f"gaps/{self.id}" if self.collection == "gaps" else self.id
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Return what tells this version of it from every other: its name and what it covers."""
+        return self.name, self.covered
+
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag="answer"):
-    """The store's word on documents, as (id, covered) pairs.
+    """The store's word on documents, by their keys.
 
     ``stored`` and ``had`` come after MongoDB's majority and journal acknowledgement; ``refused``
     is final (no retry can mend it); ``held`` is said each second of those still waiting.

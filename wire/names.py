@@ -8,6 +8,7 @@ position   epoch * 2**40 + number   one int64 that sorts as (epoch, number) does
 """
 
 import zlib
+from functools import lru_cache
 
 BUCKETS = 64
 """Fixed for ever: worker i of N takes the buckets b with b mod N = i, so no stage knows another's N."""
@@ -75,6 +76,7 @@ def is_first(line: str) -> bool:
     return line.endswith("/a")
 
 
+@lru_cache(maxsize=1 << 16)  # each message of a stage asks
 def bucket_of(security: str) -> int:
     """Return the bucket, the same on every host and in every version."""
     return zlib.crc32(security.encode()) % BUCKETS

@@ -6,7 +6,7 @@ from condition.conditioner import WAIT_NS, Conditioner
 from tests.unit.condition.maintainer import int64s
 from wire.messages import Answer, Synced
 from wire.names import bucket_of
-from wire.runs import Audit, Begin, Changes, Cut, Hole, Image, Mark
+from wire.runs import Audit, Begin, Changes, Cut, Hole, Image, Mark, Trades
 
 SECURITY, LINE = "binance:TEST", "binance/a"
 BUCKET = bucket_of(SECURITY)
@@ -230,8 +230,24 @@ def test_images_and_ledger_rows_are_documents_of_their_own() -> None:
         "state": "open",
     }
     assert done(made) == 1
-    made.answer(Answer(stored=tuple((each.id, each.covered) for each in sent.values())), 0)
+    made.answer(Answer(stored=tuple(each.key for each in sent.values())), 0)
     assert done(made) == 4
+
+
+def test_a_ledger_row_and_a_block_of_one_id_are_two_documents() -> None:
+    """The first trade missing has as number the second in which a window of trades began."""
+    made = conditioner()
+    hole = Hole(SECURITY, 1, 1, {LINE: 2}, "trades", 0, 7, None, 1, None, "network", "x", "open", 9)
+    one, now = int64s([1]), int64s([7 * WINDOW])
+    printed = Trades(SECURITY, 1, 2, {LINE: 3}, 7 * WINDOW, 0, 0, one, now, now, now, b"\0", one, one)
+    final = Cut(SECURITY, 1, 3, {LINE: 4}, "trades", 7 * WINDOW, ((1, 1, None, b""),), 0, final=True)
+    made.take([begin(), hole, printed, final], 0)
+    row, block = made.outbox.due()
+    assert row.id == block.id
+    assert (row.collection, block.collection) == ("gaps", "trades")
+    made.answer(Answer(stored=(row.key,)), 0)
+    assert list(made.outbox.due()) == [block]
+    assert done(made) == 2, "the window's block is not stored"
 
 
 def test_an_audit_is_a_document_that_a_shell_can_read() -> None:
@@ -262,7 +278,7 @@ def test_an_audit_is_a_document_that_a_shell_can_read() -> None:
         "size_scale": 3,
     }
     assert done(made) == 1
-    made.answer(Answer(stored=((document.id, 40),)), 0)
+    made.answer(Answer(stored=(document.key,)), 0)
     assert done(made) == 3
 
 
@@ -287,7 +303,6 @@ def test_documents_of_the_run_before_are_still_waited_for() -> None:
 
 def test_the_newest_run_of_a_bucket_is_told_so_that_the_next_is_newer() -> None:
     made = conditioner()
-    assert made.newest_run(BUCKET) == 0
+    assert made.newest_runs() == {}
     made.take([begin(run=7), mark(1, run=7), begin(run=3)], 0)
-    assert made.newest_run(BUCKET) == 7
-    assert made.newest_run((BUCKET + 1) % 64) == 0
+    assert made.newest_runs() == {BUCKET: 7}

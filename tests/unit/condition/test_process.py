@@ -80,7 +80,7 @@ def test_a_window_goes_from_the_maintainer_to_the_writer_and_done_comes_back(pla
     assert isinstance(document, Document)
     assert (document.id, document.covered) == (f"{SECURITY}|changes|0", 3)
     answers = played.push(document.reply_to)
-    answers.send(pack(Answer(stored=((document.id, document.covered),))))
+    answers.send(pack(Answer(stored=(document.key,))))
     played.until(lambda: Done(BUCKET, {SECURITY: {LINE: 4}}) in played.heard["done"])
 
 

@@ -27,11 +27,11 @@ class Store:
         self.documents: dict[str, Document] = {}
 
     def put(self, document: Document) -> Answer:
-        kept = self.documents.get(document.id)
-        pair = ((document.id, document.covered),)
+        kept = self.documents.get(document.name)
+        pair = (document.key,)
         if kept is not None and kept.covered >= document.covered:
             return Answer(had=pair)
-        self.documents[document.id] = document
+        self.documents[document.name] = document
         return Answer(stored=pair)
 
     def content(self) -> dict[str, Any]:
@@ -182,5 +182,5 @@ def documents_of(records: list[Record]) -> dict[int, set[str]]:
                 case "Image":
                     names.add(f"{SECURITY}|image|{message.update_id}")
                 case "Hole":
-                    names.add(f"{SECURITY}|{message.feed}|{message.first_id}")
+                    names.add(f"gaps/{SECURITY}|{message.feed}|{message.first_id}")
     return owner

@@ -51,10 +51,10 @@ class Recorder:
     def take(self, messages: list[Any]) -> None:
         self.conditioner.take(messages, 0)
         for document in self.conditioner.outbox.due():
-            kept = self.stored.get(document.id)
+            kept = self.stored.get(document.name)
             if kept is None or kept.covered < document.covered:
-                self.stored[document.id] = document
-            self.conditioner.answer(Answer(had=((document.id, document.covered),)), 0)
+                self.stored[document.name] = document
+            self.conditioner.answer(Answer(had=(document.key,)), 0)
 
     def feed(self, group: Group) -> None:
         for output in self.maintainer.feed(group):

@@ -157,7 +157,7 @@ class Market:
             core.take([message], 0)
             for document in list(core.outbox.due()):
                 made.append(document)
-                core.answer(Answer(stored=((document.id, document.covered),)), 0)
+                core.answer(Answer(stored=(document.key,)), 0)
         return made
 
     def visible_ns(self, state: State) -> int:

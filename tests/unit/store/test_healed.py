@@ -37,7 +37,7 @@ def documents(said: Sequence[RunMessage]) -> list[Document]:
         core.take([message], 0)
         for document in list(core.outbox.due()):
             made.append(document)
-            core.answer(Answer(stored=((document.id, document.covered),)), 0)
+            core.answer(Answer(stored=(document.key,)), 0)
     return made
 
 

@@ -30,12 +30,12 @@ def store(database: Database[Any], documents: list[Document]) -> None:
     writer.prepare()
     batch: dict[str, Entry] = {}
     for document in [*documents, None]:
-        if batch and (document is None or document.id in batch):
+        if batch and (document is None or document.name in batch):
             outcomes = writer.put(list(batch.values()))
             assert {outcome.verdict.value for outcome in outcomes} <= {"stored", "had"}, outcomes
             batch = {}
         if document is not None:
-            batch[document.id] = Entry(document, to_bson(document))
+            batch[document.name] = Entry(document, to_bson(document))
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ def seamed() -> tuple[str, list[Document]]:
         core.take([message], 0)
         for document in list(core.outbox.due()):
             documents.append(document)
-            core.answer(Answer(stored=((document.id, document.covered),)), 0)
+            core.answer(Answer(stored=(document.key,)), 0)
     return security, documents
 
 

@@ -70,7 +70,7 @@ def test_whatever_happens_every_taken_version_is_settled_exactly_once_or_still_n
         waiting.take(entry(name, covered))
         taken.add((name, covered))
         batch = waiting.batch()
-        assert len({each.document.id for each in batch}) == len(batch)
+        assert len({each.document.name for each in batch}) == len(batch)
         if works:
             taken -= {each.key for each in batch}
             answers = waiting.settle([(each, STORED) for each in batch])
