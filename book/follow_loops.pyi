@@ -45,6 +45,7 @@ def follow(
     followers: list[Follower | None],
     routes: tuple[int, ...],
     rows: list[int],
+    places: list[int],
     first: int,
     received_ns: tuple[int, ...],
     connections: tuple[int, ...],
@@ -60,4 +61,4 @@ def follow(
     trade_decimals: int,
     trade_prices: Column,
     trade_sizes: Column,
-) -> list[int]: ...
+) -> tuple[list[int], list[int]]: ...

@@ -145,6 +145,7 @@ class Security:
         given = records, columns, self._venue, self.feed
         self.unknown_frames += reading.take(*given, self.joined, self.trades)
         self._recv_ns = records.received_ns[-1]
+        self._positions = {**self._positions, records.line: records.next_position}
 
     def rest(self, record: Record, rest: Rest) -> None:
         """Work off the answer to a GET."""
