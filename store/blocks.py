@@ -29,6 +29,8 @@ Document = tuple[str, dict[str, Any]]
 LAST_NS = 2**63 - 1
 NEAR = 16
 """Windows whose headers are asked for before anything is known: 5 kB."""
+FEW = 4 * NEAR
+"""Of one kind: windows may have parts, and clocks differ."""
 CLOSE = 2
 """Windows that are asked for whole: the moment mostly lies in the last one, or before its first row."""
 FAR_NS = 3600 * NS_PER_S
@@ -38,6 +40,7 @@ HEADERS_AT_ONCE = 500
 BODIES_AT_ONCE = 64
 """Windows that are asked for together, those between two images at once: some MB of a busy security."""
 _HEADERS = {"body": 0, "receipts": 0}
+_LAST_TIMES = {"start": 1, "last_effective": 1, "last_time": 1}
 _ROW_FIELDS: dict[str, tuple[type, ...]] = {
     "feed": (str,),
     "state": (str,),
@@ -86,9 +89,9 @@ class Blocks:
         near = self._headers(security, kinds, high, end_ns)
         if near:
             return _window_of(near, -1)
-        while high > 0 and (step < FAR_NS or self._any(security, kinds, 0, high)):
+        while high > 0 and (step < FAR_NS or self.has_any(security, kinds, 0, high)):
             low = max(0, high - step)
-            if self._any(security, kinds, low, high):
+            if self.has_any(security, kinds, low, high):
                 return self._newest(security, kinds, low, high)
             high, step = low, 2 * step
         return []
@@ -109,34 +112,76 @@ class Blocks:
 
     def after(self, security: str, kinds: Sequence[str], start_ns: int) -> list[Block]:
         """Return the parts of the oldest window that starts at *start_ns* or later, if there is one."""
-        return uncovered(self._oldest_after(security, kinds, start_ns))
+        return uncovered(self._oldest_after(security, kinds, start_ns, LAST_NS))
 
     def reaching(self, security: str, kinds: Sequence[str], time_ns: int) -> list[Block]:
         """Return the blocks of the oldest window that ends after *time_ns*, a window's start."""
         root_ns = self._root(security, kinds, time_ns)
         return self.after(security, kinds, root_ns)
 
-    def _oldest_after(self, security: str, kinds: Sequence[str], start_ns: int) -> list[Block]:
+    def _oldest_after(self, security: str, kinds: Sequence[str], start_ns: int, until_ns: int) -> list[Block]:
         step = NEAR * self.window_ns
-        low = min(LAST_NS, start_ns + step)
+        low = min(until_ns, start_ns + step)
         near = self._headers(security, kinds, start_ns, low)
         if near:
             return _window_of(near, 0)
-        while self._any(security, kinds, low, LAST_NS):
-            high = min(LAST_NS, low + step)
-            if self._any(security, kinds, low, high):
+        while self.has_any(security, kinds, low, until_ns):
+            high = min(until_ns, low + step)
+            if self.has_any(security, kinds, low, high):
                 return self._oldest(security, kinds, low, high)
             low, step = high, 2 * step
         return []
 
     def newest(self, security: str, kinds: Sequence[str], about_ns: int) -> list[Block]:
         """Return the parts of the newest window of all; *about_ns* is where it is looked for first."""
-        if not self._any(security, kinds, about_ns, LAST_NS):
+        if not self.has_any(security, kinds, about_ns, LAST_NS):
             return self.before(security, kinds, about_ns)
         low, step = about_ns, _HOUR_NS
-        while self._any(security, kinds, min(LAST_NS, low + step), LAST_NS):
+        while self.has_any(security, kinds, min(LAST_NS, low + step), LAST_NS):
             low, step = low + step, 2 * step
         return self._newest(security, kinds, low, min(LAST_NS, low + step))
+
+    def newest_ns(self, security: str, kinds: Sequence[str], *about_ns: int) -> int:
+        """Return the newest effective time, 0 of none: one question a kind finds it near one of *about_ns*.
+
+        Raises:
+            Damaged: a header does not say.
+        """
+        for each_ns in about_ns:
+            near = self.few(security, kinds, max(0, each_ns - NEAR * self.window_ns))
+            if near:
+                # (what was merged before ends before the newest: that was so when it was made)
+                return max(last_ns for _, last_ns in near)
+        newest = self.newest(security, kinds, about_ns[0])
+        return max((block.last_effective_ns for block in newest), default=0)
+
+    def few(self, security: str, kinds: Sequence[str], low_ns: int) -> list[tuple[int, int]] | None:
+        """Return start and last effective time of what starts from *low_ns* on; None: that is much.
+
+        Raises:
+            Damaged: a header does not say.
+        """
+        asked = _range(security, low_ns, LAST_NS)
+        all_found = []
+        for kind in kinds:
+            found = list(self._collection(kind).find(asked, _LAST_TIMES, limit=FEW))
+            if len(found) == FEW:
+                return None
+            all_found += found
+        try:
+            return [
+                (date_ns(each["start"]), int(each.get("last_effective", each["last_time"])))
+                for each in all_found
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Damaged(f"{security}|{kinds[0]}", f"one of its newest headers has no {error}") from error
+
+    def has_any(self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int) -> bool:
+        """Say whether a window starts in ``[low_ns, high_ns)``."""
+        asked = _range(security, low_ns, high_ns)
+        return low_ns < high_ns and any(
+            self._collection(kind).find_one(asked, {"_id": 1}) is not None for kind in kinds
+        )
 
     def between(
         self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int, *, whole: bool = False
@@ -252,19 +297,13 @@ class Blocks:
 
     def _next(self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int) -> int:
         """Return where to go on at or after *low_ns*: a pause may be years long."""
-        ahead = self.after(security, kinds, low_ns) if low_ns < high_ns else []
+        ahead = self._oldest_after(security, kinds, low_ns, high_ns) if low_ns < high_ns else []
         return ahead[0].start_ns if ahead else high_ns
-
-    def _any(self, security: str, kinds: Sequence[str], low_ns: int, high_ns: int) -> bool:
-        asked = _range(security, low_ns, high_ns)
-        return low_ns < high_ns and any(
-            self._collection(kind).find_one(asked, {"_id": 1}) is not None for kind in kinds
-        )
 
     def _newest(self, security: str, kinds: Sequence[str], low: int, high: int) -> list[Block]:
         while high - low > self.window_ns * NEAR:
             middle = (low + high) // 2
-            if self._any(security, kinds, middle, high):
+            if self.has_any(security, kinds, middle, high):
                 low = middle
             else:
                 high = middle
@@ -273,7 +312,7 @@ class Blocks:
     def _oldest(self, security: str, kinds: Sequence[str], low: int, high: int) -> list[Block]:
         while high - low > self.window_ns * NEAR:
             middle = (low + high) // 2
-            if self._any(security, kinds, low, middle):
+            if self.has_any(security, kinds, low, middle):
                 high = middle
             else:
                 low = middle

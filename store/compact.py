@@ -1,26 +1,28 @@
 """``obl-compact`` and ``obl compact``: opens a database for merging, one process at a time.
 
-``obl-compact`` makes a pass every PASS_S over the securities of its recorder: the first over all that is
-stored, the later ones from where the one before ended, less LATE_S, and once in ALL_S over all again, so that
-what came late is merged too.  Where the database is away it waits.  No stage waits for it.
+``obl-compact`` makes a pass every PASS_S over the securities of its recorder of which something may have
+become old (store.due): the first over all that is stored, the later ones from where the one before ended,
+less LATE_S, and once in ALL_S over all again, so that what came late is merged too.  Where the database is
+away it waits.  No stage waits for it.
 """
 
 import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import time_ns as now_ns
 from typing import Any
 
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from store.blocks import Blocks
-from store.compaction import CannotCompact, Compacted, Compactor
+from store.compaction import FEEDS, CannotCompact, Compacted, Compactor
 from store.connection import connect, describe, where
 from store.documents import NS_PER_S
-from store.headers import BOOK_KINDS, TRADE_KINDS
+from store.due import Due, Reach
 from store.unreadable import Damaged
 from store.writer import FORMAT_COLLECTION, FORMAT_ID, SAFE, Writer, WrongWindow
 from wire.endpoints import Endpoints
@@ -80,24 +82,104 @@ def alone(settings: Settings) -> Iterator[None]:
         yield
 
 
+Kinds = tuple[str, ...]
+"""The collections of a feed."""
+
+
+class Passes:
+    """The passes over the securities of a recorder; *say* hears what was merged of each kind.
+
+    An *ending* that is set ends a pass between two spans.
+    """
+
+    def __init__(
+        self,
+        database: Database[Any],
+        settings: Settings,
+        ending: threading.Event,
+        say: Callable[[Compacted], None],
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._ending = ending
+        self._say = say
+        self._due = Due(settings.compact_seconds, settings.compact_after)
+        self._all_at_s = 0.0
+
+    def make(self, now_s: float) -> None:
+        """Merge what has become old; *now_s* is on the clock of ``time.monotonic``.
+
+        Raises:
+            CannotCompact, WrongWindow, PyMongoError: as ``compactor`` and ``Compactor.run``; call again.
+        """
+        merging = compactor(self._database, self._settings)
+        if now_s >= self._all_at_s:
+            self._due.forget()
+            self._all_at_s = now_s + ALL_S
+        due = self._due.of(securities_of(self._database, self._settings), now_s)
+        # (a database without orders, say, is not asked for them by security)
+        held = {kind for kinds in FEEDS for kind in kinds if due and self._holds(kind)}
+        feeds: list[Kinds] = [tuple(kind for kind in kinds if kind in held) for kinds in FEEDS]
+        for security in due:
+            seen = self._due.reaches(security) or (None,) * len(feeds)
+            reaches = tuple(self._reach(merging, security, *each) for each in zip(feeds, seen, strict=True))
+            if [each.end_ns for each in reaches] != [each and each.end_ns for each in seen]:
+                self._merge(merging, security, feeds, reaches)
+            if self._ending.is_set():
+                return
+            self._due.looked(security, reaches, now_s)
+
+    def _holds(self, kind: str) -> bool:
+        return self._database[kind].find_one({}, {"_id": 1}) is not None
+
+    def _reach(self, merging: Compactor, security: str, kinds: Kinds, seen: Reach | None) -> Reach:
+        try:
+            # (of a feed that has just begun, all is known with one question)
+            few = merging.blocks.few(security, kinds, 0) if seen is None else None
+            if few is None:
+                about_ns = (now_ns(), seen.newest_ns) if seen else (now_ns(),)
+                newest_ns = merging.blocks.newest_ns(security, kinds, *about_ns)
+                from_ns = max(0, seen.end_ns - LATE_S * NS_PER_S) if seen else 0
+            else:
+                newest_ns = max((last_ns for _, last_ns in few), default=0)
+                from_ns = min((start_ns for start_ns, _ in few), default=0)
+        except Damaged as error:
+            self._tell(security, error)
+            return Reach(0, 0)
+        return Reach(newest_ns, merging.old_until(newest_ns), from_ns)
+
+    def _merge(
+        self, merging: Compactor, security: str, feeds: Sequence[Kinds], reaches: Sequence[Reach]
+    ) -> None:
+        """Merge the old spans of its feeds, as far as there is time."""
+        for kinds, reach in zip(feeds, reaches, strict=True):
+            total: dict[str, Compacted] = {}
+            try:
+                for done in merging.feed(security, kinds, reach.from_ns, reach.end_ns):
+                    total.setdefault(done.kind, Compacted(security, done.kind)).add(done)
+                    if self._ending.is_set():
+                        return
+            except Damaged as error:
+                self._tell(security, error)
+            for each in total.values():
+                self._say(each)
+
+    def _tell(self, security: str, error: Damaged) -> None:
+        log.error('event=not_merged security=%s reason="%s"', security, error)
+
+
 class Background:
     """The process ``obl-compact``."""
 
     def __init__(self, loop: Loop, settings: Settings, endpoints: Endpoints, worker: str) -> None:
         os.nice(NICE)
-        self._loop = loop
         self._settings = settings
         self._server = where(settings)
-        self._client = connect(settings)
-        self._database = self._client[settings.mongodb_database]
         self._ending = threading.Event()
         self._error = ""
         self._merged = 0
-        self._from_ns: dict[str, int] = {}
-        """From where on the next pass looks, by security."""
-        self._ends: dict[str, list[int]] = {}
-        """Of the old spans, by security, when it was last looked at."""
-        self._all_at_s = 0.0
+        database = connect(settings)[settings.mongodb_database]
+        self._passes = Passes(database, settings, self._ending, self._say)
         self._beats = Beats(loop, endpoints, process_name("compact", worker), self._health)
         self._thread = threading.Thread(target=self._run, name="merging", daemon=True)
         self._thread.start()
@@ -116,7 +198,7 @@ class Background:
         """Merge what is old; say whether the database was there for it."""
         try:
             with alone(self._settings):
-                self._pass()
+                self._passes.make(time.monotonic())
             error = ""
         except (CannotCompact, WrongWindow) as failed:
             error = str(failed)
@@ -128,27 +210,6 @@ class Background:
             log.error('event=not_merged reason="%s"', error)
         self._error = error
         return True
-
-    def _pass(self) -> None:
-        merging = compactor(self._database, self._settings)
-        if time.monotonic() >= self._all_at_s:
-            self._from_ns, self._ends, self._all_at_s = {}, {}, time.monotonic() + ALL_S
-        for security in securities_of(self._database, self._settings):
-            total: dict[str, Compacted] = {}
-            ends = [merging.old_until(security, kinds) for kinds in (BOOK_KINDS, TRADE_KINDS)]
-            if self._ends.get(security) == ends:
-                continue  # (what came late meanwhile waits until the next span is old)
-            try:
-                for done in merging.run(security, self._from_ns.get(security, 0)):
-                    total.setdefault(done.kind, Compacted(security, done.kind)).add(done)
-                    if self._ending.is_set():
-                        return
-            except Damaged as error:
-                log.error('event=not_merged security=%s reason="%s"', security, error)
-            self._ends[security] = ends
-            self._from_ns[security] = max(0, min(ends) - LATE_S * NS_PER_S)
-            for each in total.values():
-                self._say(each)
 
     def _say(self, done: Compacted) -> None:
         if done.skipped:

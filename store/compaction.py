@@ -55,7 +55,8 @@ LARGEST_BYTES = 8 * 1024 * 1024
 Windows = dict[int, list[Weight]]
 """What each window holds, by its start."""
 
-_FEEDS = (BOOK_KINDS, TRADE_KINDS)
+FEEDS = (BOOK_KINDS, TRADE_KINDS)
+"""What becomes old together."""
 
 
 class CannotCompact(Exception):
@@ -100,18 +101,20 @@ class Compactor:
             CannotCompact: a document was not taken.
             PyMongoError: the database cannot be asked; call again.
         """
-        for kinds in _FEEDS:
-            end_ns = self.old_until(security, kinds)
-            for kind in kinds:
-                for span, found in self._spans(security, kind, low_ns, end_ns):
-                    yield self._merge(security, kind, span, found, dry_run=dry_run)
+        for kinds in FEEDS:
+            end_ns = self.old_until(self._blocks.newest_ns(security, kinds, now_ns()))
+            yield from self.feed(security, kinds, low_ns, end_ns, dry_run=dry_run)
 
-    def old_until(self, security: str, kinds: Sequence[str]) -> int:
-        """Return the end of the newest old span of the feed; 0 where there is none."""
-        newest = self._blocks.newest(security, kinds, now_ns())
-        if not newest:
-            return 0
-        newest_ns = max(block.last_effective_ns for block in newest)
+    def feed(
+        self, security: str, kinds: Sequence[str], low_ns: int, end_ns: int, *, dry_run: bool = False
+    ) -> Iterator[Compacted]:
+        """Merge the spans of one feed from *low_ns* to before *end_ns*, all of which are old; as ``run``."""
+        for kind in kinds:
+            for span, found in self._spans(security, kind, low_ns, end_ns):
+                yield self._merge(security, kind, span, found, dry_run=dry_run)
+
+    def old_until(self, newest_ns: int) -> int:
+        """Return the end of a feed's newest old span, *newest_ns* its newest effective time."""
         return span_of(max(0, newest_ns - self._after_ns), self._grid_s).start_ns
 
     @property
@@ -122,6 +125,8 @@ class Compactor:
         self, security: str, kind: str, low_ns: int, end_ns: int
     ) -> Iterator[tuple[Span, list[Block]]]:
         """Yield the spans that hold something to be merged, with all their blocks."""
+        if not self._blocks.has_any(security, (kind,), low_ns, end_ns):
+            return
         span, together = None, list[Block]()
         for found in self._blocks.between(security, (kind,), low_ns, end_ns, whole=True):
             its = span_of(found[0].start_ns, self._grid_s)
