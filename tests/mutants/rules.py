@@ -320,6 +320,27 @@ MUTANTS = (
         "::test_readers_take_each_id_once_and_the_next_pass_removes_the_rest[0]",
     ),
     Mutant(
+        "what came late is merged with the next old span",
+        "store/compact.py",
+        "seen.end_ns - LATE_S * NS_PER_S",
+        "seen.end_ns",
+        f"{UNIT}/store/test_passes.py::test_what_came_late_is_merged_with_the_next_old_span_or_within_a_day",
+    ),
+    Mutant(
+        "a security is not asked for before it can have an old span",
+        "store/due.py",
+        "kept[name].due_s <= now_s",
+        "kept[name].due_s >= 0",
+        f"{UNIT}/store/test_passes.py::test_a_security_with_nothing_old_is_asked_for_once",
+    ),
+    Mutant(
+        "a feed that goes on is looked at as soon as a span of it can be old",
+        "store/due.py",
+        "return min(AGAIN_S, max(0, lacks_ns) / NS_PER_S)",
+        "return AGAIN_S",
+        f"{UNIT}/store/test_due.py::test_a_feed_that_went_on_is_left_alone_exactly_while_it_can_have_nothing_old",
+    ),
+    Mutant(
         "what is not kept is remembered, so that no rebuild brings it back",
         "store/retention.py",
         "        if not dry_run:\n            _remember(",

@@ -161,3 +161,21 @@ def test_passes_whenever_they_are_made_come_to_what_one_command_does(
     assert [str(each["_id"]).removeprefix(old) for each in blocks_of(mongo, old)] == [
         str(each["_id"]).removeprefix(security) for each in blocks_of(mongo, security)
     ]
+
+
+def test_a_header_that_says_nothing_keeps_its_feed_alone_from_being_merged(
+    passing: Any, mongo: Database[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    grid(mongo)
+    documents = market()
+    put(mongo, documents)
+    bad = mongo["changes"].find_one({}) or {}
+    mongo["changes"].update_one({"_id": bad["_id"]}, {"$unset": {"last_time": ""}})
+    passes = passing()
+    passes.next()
+    assert [each.kind for each in passes.merged] == ["trades"]
+    assert "event=not_merged" in caplog.text
+    mongo["changes"].replace_one({"_id": bad["_id"]}, bad)
+    passes.next(AGAIN_S)
+    assert [each.kind for each in passes.merged] == ["trades", "changes"]
+    assert not compact(mongo, documents[0].security)
