@@ -33,13 +33,18 @@ class TapePlace:
 
 class Follower:
     line: str
+    feed: str
     connection: int
     next_position: int
     recv_ns: int
     has_taken: bool
+    has_ended: bool
     book: BookPlace
     tape: TapePlace | None
-    def __init__(self, line: str, next_position: int, book: BookPlace, tape: TapePlace | None) -> None: ...
+    def __init__(
+        self, line: str, feed: str, next_position: int, book: BookPlace, tape: TapePlace | None
+    ) -> None: ...
+    def end(self) -> None: ...
 
 def follow(
     followers: list[Follower | None],

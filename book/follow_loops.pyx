@@ -178,17 +178,21 @@ cdef class TapePlace:
 
 
 cdef class Follower:
-    """The places of one security, for what one connection of one line brings from a position on."""
+    """The places of one security, for what one connection of one line brings of a feed from a position on."""
 
-    cdef readonly str line
+    cdef readonly str line, feed
     cdef readonly int64_t connection, next_position, recv_ns
-    cdef readonly bint has_taken
+    cdef readonly bint has_taken, has_ended
     cdef readonly BookPlace book
     cdef readonly TapePlace tape
 
-    def __init__(self, str line, int64_t next_position, BookPlace book, TapePlace tape):
-        self.line, self.next_position, self.connection = line, next_position, -1
+    def __init__(self, str line, str feed, int64_t next_position, BookPlace book, TapePlace tape):
+        self.line, self.feed, self.next_position, self.connection = line, feed, next_position, -1
         self.book, self.tape = book, tape
+
+    def end(self):
+        """Let the places go: the security was touched."""
+        self.has_ended, self.book, self.tape = True, None, None
 
 
 def follow(

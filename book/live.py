@@ -5,11 +5,11 @@ order or gap, in the shapes of ``obl replay``, or audit, in that of ``obl audit`
 text, times ISO 8601.  Tap messages are made of the run messages, and only where somebody has subscribed.
 """
 
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgpack
-import numpy as np
 
 from book.depth import Depth
 from book.naming import order_texts
@@ -21,6 +21,8 @@ from wire.runs import ABSENT, Audit, Changes, Hole, Image, Orders, RunMessage, T
 from wire.times import iso
 
 SIDES = ("buy", "sell")
+
+_pack = msgpack.Packer().pack
 
 
 def answer(security: Security, depth: int | None = None, *, orders: bool = False) -> dict[str, Any] | None:
@@ -94,12 +96,11 @@ def tapped(message: RunMessage) -> Iterator[bytes]:
     make = _MAKERS.get(type(message))
     if make is not None:
         for body in make(message):
-            yield msgpack.packb(body)
+            yield _pack(body)
 
 
-def _ints(column: bytes) -> list[int]:
-    values: list[int] = np.frombuffer(column, dtype="<i8").tolist()
-    return values
+def _ints(column: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(column) // 8}q", column)
 
 
 def _image(message: Image) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ taken back to its checkpoints (``rewind``) while the others go on.  The worker r
 position of its venue's securities (``cursor``), and feeds the groups of a venue's lines merged (book.merge).
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -46,9 +46,9 @@ class Saved(NamedTuple):
 class Maintainer:
     """The securities of *buckets*."""
 
-    def __init__(self, venues: Mapping[str, Venue], recipe: Recipe, buckets: Container[int]) -> None:
+    def __init__(self, venues: Mapping[str, Venue], recipe: Recipe, buckets: Iterable[int]) -> None:
         self.securities: dict[str, Security] = {}
-        self.buckets = buckets
+        self.buckets = frozenset(buckets)
         self.read: dict[str, int] = {}
         """Position after the last record taken, for each line."""
         self.watched: set[str] = set()
@@ -58,9 +58,15 @@ class Maintainer:
         self._venues = venues
         self._recipe = recipe
         self._runs: dict[int, int] = {}
+        self._known: dict[str, dict[str, following.Follower | None]] = {}
+        """The followers of each line's securities, as they were when they were last asked for."""
 
     def feed(self, *groups: Group) -> list[Output]:
         """Take the next group of a line, or several of frames; return what their records came to."""
+        return list(self.outputs(*groups))
+
+    def outputs(self, *groups: Group) -> Iterator[Output]:
+        """Do the same, one by one, to be taken to the end: nobody has to wait for the last of them."""
         group = groups[-1]
         touched = (
             self._frames(groups)
@@ -68,12 +74,10 @@ class Maintainer:
             else self._one_by_one(group.line, group.records(self.buckets))
         )
         self.read[group.line] = max(group.next_position, self.read.get(group.line, 0))
-        outputs = []
         for name, position in touched.items():
             messages = self.securities[name].take(group.line, position)
             if messages:
-                outputs.append(Output(name, bucket_of(name), group.line, position, messages))
-        return outputs
+                yield Output(name, bucket_of(name), group.line, position, messages)
 
     def lost(self, line: str, next_position: int) -> list[Output]:
         """Take note that no record of *line* that is still to come before *next_position* can be read."""
@@ -161,13 +165,16 @@ class Maintainer:
             self.securities[name].frames(batch, columns.get(name))
         return list(batches)
 
-    def _follow(self, group: Group, left: Container[str], touched: dict[str, None]) -> list[int]:
+    def _follow(self, group: Group, left: Collection[str], touched: dict[str, None]) -> list[int]:
         """Let what simply follows go where it goes; return the rows that do not, or come after one *left*."""
         rows = group.rows(self.buckets)
         if len(rows) < reading.FEW_FRAMES or not following.COMPILED:
             return rows
-        followers = self._followers(group, {name for name in group.names if name not in left})
-        columns = self._columns(group, rows, followers)
+        followers = self._followers(group, left)
+        feeds = {follower.feed for follower in followers if follower is not None}
+        if len(feeds) != 1:
+            return rows
+        columns = self._venues[venue_of_line(group.line)].columns(group.payloads(rows), feeds.pop())
         if columns is None:
             return rows
         places = list(range(len(rows)))
@@ -177,26 +184,21 @@ class Maintainer:
                 break
             apart = by_security(group, [rows[place] for place in refused])
             touched |= dict.fromkeys(self._work_off(apart))
-            followers = self._followers(group, apart)
+            followers = self._followers(group, left)
         return [rows[place] for place in places]
 
-    def _columns(
-        self, group: Group, rows: list[int], followers: "list[following.Follower | None]"
-    ) -> Columns | None:
-        """Return what *rows* say, where there are followers and they are of one feed."""
-        named = zip(group.names, followers, strict=True)
-        feeds = {self.securities[name].feed for name, follower in named if follower is not None}
-        if len(feeds) != 1:
-            return None
-        return self._venues[venue_of_line(group.line)].columns(group.payloads(rows), feeds.pop())
-
-    def _followers(self, group: Group, wanted: Container[str]) -> "list[following.Follower | None]":
-        """Return the followers of the group's names, None where it is not *wanted* or has none."""
-        securities = self.securities
-        return [
-            securities[name].follower(group.line) if name in securities and name in wanted else None
-            for name in group.names
-        ]
+    def _followers(self, group: Group, left: Collection[str]) -> "list[following.Follower | None]":
+        """Return the followers of the group's names, None where there is none or the name is *left*."""
+        line, names, known = group.line, group.names, self._known.setdefault(group.line, {})
+        followers = list(map(known.get, names))
+        for n in [n for n, one in enumerate(followers) if one is None or one.has_ended]:
+            security = self.securities.get(names[n])
+            followers[n] = known[names[n]] = None if security is None else security.follower(line)
+        return (
+            [None if name in left else one for name, one in zip(names, followers, strict=True)]
+            if left
+            else followers
+        )
 
     def _read_together(self, batches: Mapping[str, Frames]) -> dict[str, Columns]:
         """Read the frames of several securities of one feed together; return what they say.

@@ -245,7 +245,7 @@ class BookService:
         line = groups[0].line
         while (lost := self._lost[line]) and lost[0].next <= groups[0].first:
             yield from self._maintainer.lost(line, lost.popleft().next)
-        yield from self._maintainer.feed(*groups)
+        yield from self._maintainer.outputs(*groups)
 
     def _skipped(self, line: str, skipped: Skipped) -> None:
         log.error('event=journal_skipped line=%s what="%s"', line, skipped)

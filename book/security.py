@@ -110,22 +110,23 @@ class Security:
     def follower(self, line: str) -> "following.Follower | None":
         """Return where frames of *line* go that simply follow; None: each is to be looked at."""
         follower = self._follower
-        if follower is None and self.state != "removed":
-            book = self._joined.place(line)
-            if book is not None:
-                places = book, self._trades.place(line)
-                follower = following.Follower(line, self._positions.get(line, 0), *places)
-                self._follower = follower
+        if follower is None and self.state != "removed" and (book := self._joined.place(line)) is not None:
+            place = self.feed, self._positions.get(line, 0), book, self._trades.place(line)
+            self._follower = follower = following.Follower(line, *place)
         return follower if follower is not None and follower.line == line else None
 
     def settle(self) -> None:
         """Write down what simply followed since this was last called."""
         follower, self._follower = self._follower, None
-        if follower is None or not follower.has_taken:
-            return
+        if follower is not None:
+            if follower.has_taken:
+                self._write_down(follower)
+            follower.end()
+
+    def _write_down(self, follower: "following.Follower") -> None:
         line, position = follower.line, follower.next_position
-        source = Source(line, epoch_of(position - 1), follower.connection)
         self.outlet.read(line, position)
+        source = Source(line, epoch_of(position - 1), follower.connection)
         if follower.tape is not None and (printed := follower.tape.followed()) is not None:
             self._trades.followed(printed, source)
         if (followed := follower.book.followed()) is not None:
@@ -142,8 +143,8 @@ class Security:
         """Work off the frames of one group; *columns* is what they say, where that is known."""
         if self.state == "removed":
             return
-        given = records, columns, self._venue, self.feed
-        self.unknown_frames += reading.take(*given, self.joined, self.trades)
+        places = self.joined, self.trades
+        self.unknown_frames += reading.take(records, columns, self._venue, self.feed, *places)
         self._recv_ns = records.received_ns[-1]
         self._positions = {**self._positions, records.line: records.next_position}
 

@@ -20,6 +20,10 @@ SHARE = 0.25
 """Part of the venue's allowance of weight that audits take at most."""
 
 
+LOOK_NS = 1_000_000_000
+"""Between two looks at all securities, where that is not sooner than the schedule needs them."""
+
+
 class Audits:
     """Of one line.  Times are monotonic nanoseconds."""
 
@@ -30,13 +34,14 @@ class Audits:
         self._every_ns = every_ns
         whole = venue.BUDGET
         self._bucket = Bucket(Budget(int(whole.capacity * SHARE), whole.per_second * SHARE), now)
-        self._last = now
+        self._last = self._looks_at = now
         self._audited: dict[str, int] = {}
 
     def due(self, securities: Collection[Security], now: int) -> None:
         """Make the next security need a snapshot for its audit, if one is due."""
-        if not self._every_ns or now - self._last < self._every_ns // max(len(securities), 1):
+        if not self._every_ns or now < self._looks_at:
             return
+        self._looks_at = now + min(LOOK_NS, self._every_ns // max(len(securities), 1))
         ours = [each for each in securities if each.need is not None and each.added]
         if not ours or now - self._last < self._every_ns // len(ours):
             return

@@ -152,8 +152,10 @@ class Group(msgspec.Struct, frozen=True):
             records += self._slice(start, end)
         return records
 
-    def rows(self, buckets: Container[int]) -> list[int]:
+    def rows(self, buckets: frozenset[int]) -> list[int]:
         """Return which records are of *buckets*: the first record is 0."""
+        if buckets.issuperset(self._buckets):
+            return list(range(self.count))
         return list(chain.from_iterable(range(start, end) for start, end in self._spans(buckets)))
 
     def received_ns(self) -> tuple[int, ...]:

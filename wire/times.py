@@ -1,6 +1,7 @@
 """Moments as people and JSON read them: ISO 8601, UTC, ``Z``."""
 
 import time
+from functools import lru_cache
 
 _NS_PER_S = 1_000_000_000
 _DIGITS = {"binance": 3, "coinbase": 6}
@@ -17,5 +18,10 @@ def iso(moment_ns: int, venue: str = "") -> str:
     digits = _DIGITS.get(venue, 0)
     while rest % 10 ** (9 - digits):
         digits += 3
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    text = _second(seconds)
     return f"{text}.{rest // 10 ** (9 - digits):0{digits}d}Z" if digits else f"{text}Z"
+
+
+@lru_cache(maxsize=64)  # many moments in a row are of the same seconds
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -93,7 +93,7 @@ def _cpu(logger: Logger, simulator: Simulator, seconds: float) -> tuple[dict[str
 def _delays(logger: Logger, seconds: float) -> list[float]:
     """Return the milliseconds from receiving to here of each update of some securities."""
     endpoints = Endpoints(load_settings(logger.environment))
-    context, found = zmq.Context(), []
+    context, heard = zmq.Context(), list[tuple[int, bytes]]()
     tap = context.socket(zmq.SUB)
     for symbol in SYMBOLS[:TAPPED]:
         tap.connect(endpoints.tap(bucket_of(f"binance:{symbol}")))
@@ -102,15 +102,13 @@ def _delays(logger: Logger, seconds: float) -> list[float]:
     while (left := started + seconds - time.monotonic()) > 0:
         if not tap.poll(int(1000 * left) + 1):
             continue
-        body = tap.recv_multipart()[1]
-        if time.monotonic() < started:
-            continue
-        now_ns = time.time_ns()
-        said = msgpack.unpackb(body)
-        if said["type"] == "changes":
-            found.append((now_ns - _time_ns(said["recv_time"])) / 1e6)
+        body, now_ns = tap.recv_multipart()[1], time.time_ns()
+        if time.monotonic() >= started:
+            heard.append((now_ns, body))
     context.destroy(linger=0)
-    return found
+    # (read afterwards: it would keep the next one waiting)
+    said = [(now_ns, msgpack.unpackb(body)) for now_ns, body in heard]
+    return [(now_ns - _time_ns(one["recv_time"])) / 1e6 for now_ns, one in said if one["type"] == "changes"]
 
 
 def _time_ns(text: str) -> int:

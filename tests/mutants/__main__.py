@@ -60,6 +60,8 @@ def survives(folder: Path, mutant: Mutant) -> bool:
 def main() -> None:
     """Try every rule, or those whose words the command line has."""
     chosen = [each for each in MUTANTS if all(word in each.rule for word in sys.argv[1:])]
+    if not chosen:
+        sys.exit(f"no rule has all the words {sys.argv[1:]}: see tests/mutants/rules.py")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="obl-mutants-") as name:
         folder = Path(name)

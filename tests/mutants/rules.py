@@ -347,4 +347,18 @@ MUTANTS = (
         "        if dry_run:\n            _remember(",
         f"{UNIT}/store/test_rebuild.py::test_what_is_no_longer_kept_is_not_made_anew",
     ),
+    Mutant(
+        "a ledger row and a block of one id do not take each other's place",
+        "wire/messages.py",
+        'return f"gaps/{self.id}" if self.collection == "gaps" else self.id',
+        "return self.id",
+        f"{UNIT}/condition/test_conditioner.py::test_a_ledger_row_and_a_block_of_one_id_are_two_documents",
+    ),
+    Mutant(
+        "levels are compared only where both books vouch for them",
+        "book/compare.py",
+        "asks = keys >= 0 if high is None else (keys >= 0) & (keys <= high)",
+        "asks = keys >= 0",
+        f"{UNIT}/book/test_audit.py::test_what_the_snapshot_knows_beyond_widens_the_book_with_a_new_image",
+    ),
 )
