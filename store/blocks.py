@@ -37,6 +37,8 @@ FAR_NS = 3600 * NS_PER_S
 """Where nothing is this near it is asked whether anything lies before: the server looks through all of it."""
 HEADERS_AT_ONCE = 500
 """Windows whose headers are asked for together: 150 kB."""
+WIDEST = 16
+"""Times as many where few lie, as of merged ones: 2.4 MB should the next lie close again."""
 BODIES_AT_ONCE = 64
 """Windows that are asked for together, those between two images at once: some MB of a busy security."""
 _HEADERS = {"body": 0, "receipts": 0}
@@ -190,8 +192,9 @@ class Blocks:
 
         When *whole* with those whose ids another one holds.
         """
+        headers = partial(self._found, left_out=_HEADERS)
         for _, found in self._chunks(
-            security, kinds, (low_ns, high_ns), HEADERS_AT_ONCE, partial(self._found, left_out=_HEADERS)
+            security, kinds, (low_ns, high_ns), HEADERS_AT_ONCE, headers, widest=WIDEST
         ):
             together = clusters(sorted((header(*each) for each in found), key=order))
             yield from together if whole else map(uncovered, together)
@@ -217,19 +220,26 @@ class Blocks:
         return self._chunks(security, kinds, (low_ns, high_ns), BODIES_AT_ONCE, self._found)
 
     def _chunks(
-        self, security: str, kinds: Sequence[str], bounds: tuple[int, int], windows: int, find: Find
+        self,
+        security: str,
+        kinds: Sequence[str],
+        bounds: tuple[int, int],
+        windows: int,
+        find: Find,
+        widest: int = 1,
     ) -> Iterator[tuple[int, list[Document]]]:
         low_ns, high_ns = bounds
-        step = windows * self.window_ns
+        times, step = 1, windows * self.window_ns
         if low_ns < high_ns:
             low_ns = self._root(security, kinds, low_ns)
         while low_ns < high_ns:
-            end = min(high_ns, low_ns + step)
+            end = min(high_ns, low_ns + times * step)
             found = find(security, kinds, low_ns, end)
             reach = max((_end_of(each) for _, each in found), default=end)
             if reach > end:
                 found += find(security, kinds, end, reach)
                 end = reach
+            times = min(2 * times, widest) if len(found) < windows // 4 else 1
             if found:
                 yield end, found
             low_ns = end if found else self._next(security, kinds, end, high_ns)

@@ -1,5 +1,6 @@
 """Compaction changes no answer, wherever it ends; what it writes depends on the blocks alone."""
 
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -276,3 +277,24 @@ def test_blocks_with_order_ids_and_without_stay_apart(archive: Archive, mongo: D
     for state in market.states[::3]:
         assert_is_true(archive, market, state.effective_ns)
     assert verify(archive.blocks, market.security).first_bad is None
+
+
+@slow
+@given(seed=st.integers(0, 2**32))
+def test_headers_that_are_read_in_wider_steps_where_few_lie_are_the_same(
+    archive: Archive, mongo: Database[Any], seed: int
+) -> None:
+    market = longer(fresh(), seed)
+    documents = market.documents()
+    put(mongo, documents)
+    compact(mongo, market.security)
+    for again in ([], market.random.sample(documents, len(documents) // 4)):
+        put(mongo, again)
+        low, high = documents[0].start_ns, market.states[-1].effective_ns
+        read = partial(archive.blocks.between, market.security, BOOK_KINDS, low, high, whole=True)
+        known = list(read())
+        with pytest.MonkeyPatch.context() as patched:
+            for at_once, widest in ((1, 1), (8, 1), (8, 4), (16, 16), (24, 2)):
+                patched.setattr("store.blocks.HEADERS_AT_ONCE", at_once)
+                patched.setattr("store.blocks.WIDEST", widest)
+                assert list(read()) == known
