@@ -26,7 +26,7 @@ from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge, merges_of, neighbours
 from book.sending import Queues
 from book.setting import check_checkpoints, journal_folder
-from book.telling import IDS_WENT_BACK, Teller
+from book.telling import Teller, shown
 from book.windows import Recipe
 from journal.clock import steady_clock
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
@@ -56,6 +56,9 @@ TAP_QUEUED = 1000
 """Tap messages for one slow watcher; beyond that it misses some (and sees it by the ids)."""
 
 HEAR_TAPS_SECONDS = 0.2
+NEWS_SECONDS = 0.1
+"""After it who asks knows that a book has begun; beats come each second."""
+
 FLUSH_MS = 1500
 """What a closing worker waits for its last batches."""
 
@@ -114,7 +117,9 @@ class BookService:
         loop.every(1.0, self._each_second)
         loop.every(HEAR_TAPS_SECONDS, self._hear_taps)
         loop.every(settings.checkpoint_seconds, self._checkpoint)
-        Beats(loop, endpoints, process_name("book", worker), self._health, {"book": self._book})
+        name = process_name("book", worker)
+        self._beats = Beats(loop, endpoints, name, self._health, {"book": self._book})
+        loop.every(NEWS_SECONDS, self._tell_news)
         check_checkpoints(self._rounds, self._buckets, journals.values())
         self._restore()
 
@@ -293,13 +298,17 @@ class BookService:
                     continue
                 if security.wishes_snapshot:
                     wishes.setdefault(bucket_of(name), []).append(name)
-                if (page := security.trades.healing.page) is not None:
+                if (page := security.written_trades.healing.page) is not None:
                     trades.setdefault(bucket_of(name), []).append((name, *page))
         needed = {line: self._rounds.needed(line, self._buckets, self._done) for line in self._follows}
         for bucket, socket in self._needed.items():
             marks = {line: low[bucket] for line, low in needed.items()}
             wished = tuple(wishes.get(bucket, ())), tuple(trades.get(bucket, ()))
             socket.send(pack(Needed(bucket, marks, *wished)))
+
+    def _tell_news(self) -> None:
+        if self._teller.take_news():
+            self._beats.now()
 
     def _checkpoint(self) -> None:
         states = [security.dump() for security in self._maintainer.securities.values()]
@@ -343,24 +352,9 @@ class BookService:
         for name, security in self._maintainer.securities.items():
             if security.state == "removed":
                 continue
-            lag_ns = max(now_ns - security.recv_ns, 0)
             stuck = self._queues.blocked or venue_of(name) in behind_venues
-            behind = stuck and lag_ns > ON_ITS_WAY_NS
-            state = security.shown_state
-            feed = security.book
-            securities[name] = {
-                "state": "catching_up" if behind and state == "live" else state,
-                "reason": IDS_WENT_BACK if state == "error" else "",
-                "feed": security.feed,
-                "update_id": feed.last_id if security.traits.has_ids else None,
-                "time_ns": feed.time_ns or None,
-                "lag_s": round(lag_ns / NS_PER_SECOND, 3) if behind else 0.0,
-                "lag_bytes": None if behind else 0,
-                "gaps": feed.ledger.rows + security.trades.ledger.rows,
-                "audit_pct": feed.audit_pct,
-                "audits_skipped": feed.auditor.skipped,
-                "venue": venue_of(name),
-            }
+            lag_ns = max(now_ns - security.recv_ns, 0) if stuck else 0
+            securities[name] = shown(security, lag_ns if lag_ns > ON_ITS_WAY_NS else None)
         lag_s = max((each["lag_s"] for each in securities.values()), default=0.0)
         return {"state": "catching_up" if lag_s else "live", "securities": securities, "lag_s": lag_s}
 

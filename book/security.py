@@ -65,8 +65,9 @@ class Security:
         self._venue = venue
         self._recipe = recipe
         self._policies: tuple[Policy, ...] = (Policy(),)
-        self._joined = self._joined_of("", Feed("l2", True, True))
-        self._trades = TradeFeed(self.outlet, self._recipe.windows("l2", self._policies))
+        self.written_joined = self._joined_of("", Feed("l2", True, True))
+        """This, and ``written_trades``: without what simply followed since the last ``settle``."""
+        self.written_trades = TradeFeed(self.outlet, self._recipe.windows("l2", self._policies))
         self._follower: following.Follower | None = None
 
     # --- what it is made of, with all that came written down ---
@@ -75,13 +76,13 @@ class Security:
     def joined(self) -> Joined:
         """Return its book, and the rule that joins it."""
         self.settle()
-        return self._joined
+        return self.written_joined
 
     @property
     def trades(self) -> TradeFeed:
         """Return its trades."""
         self.settle()
-        return self._trades
+        return self.written_trades
 
     @property
     def positions(self) -> Marks:
@@ -103,15 +104,16 @@ class Security:
     @property
     def traits(self) -> Feed:
         """Return what its feed can do."""
-        return self._joined.traits
+        return self.written_joined.traits
 
     # --- what the maintainer calls, each for one record or the frames of one group ---
 
     def follower(self, line: str) -> "following.Follower | None":
         """Return where frames of *line* go that simply follow; None: each is to be looked at."""
         follower = self._follower
-        if follower is None and self.state != "removed" and (book := self._joined.place(line)) is not None:
-            place = self.feed, self._positions.get(line, 0), book, self._trades.place(line)
+        is_missing, joined = follower is None and self.state != "removed", self.written_joined
+        if is_missing and (book := joined.place(line)) is not None:
+            place = self.feed, self._positions.get(line, 0), book, self.written_trades.place(line)
             self._follower = follower = following.Follower(line, *place)
         return follower if follower is not None and follower.line == line else None
 
@@ -128,9 +130,9 @@ class Security:
         self.outlet.read(line, position)
         source = Source(line, epoch_of(position - 1), follower.connection)
         if follower.tape is not None and (printed := follower.tape.followed()) is not None:
-            self._trades.followed(printed, source)
+            self.written_trades.followed(printed, source)
         if (followed := follower.book.followed()) is not None:
-            self._joined.followed(followed, source)
+            self.written_joined.followed(followed, source)
         self._recv_ns = follower.recv_ns
         self._positions = {**self._positions, line: position}
 
@@ -200,8 +202,7 @@ class Security:
                 self.outlet.emit(Mark)
             return
         self._recv_ns = record.recv_ns
-        lines = self.presence.lines
-        passes = self.presence.tick(record.line)
+        lines, passes = self.presence.lines, self.presence.tick(record.line)
         for line in lines - self.presence.lines:
             self._leave(line)
         if self._remove_if_unrecorded():
@@ -245,14 +246,14 @@ class Security:
     @property
     def wishes_snapshot(self) -> bool:
         """Say whether only a new snapshot helps, and none seems to be on its way."""
-        return self.state != "removed" and self._joined.wishes_snapshot
+        return self.state != "removed" and self.written_joined.wishes_snapshot
 
     @property
     def shown_state(self) -> str:
         """Return the state as ``obl status`` names it."""
         if self.state == "removed":
             return "removed"
-        joined = self._joined  # (what simply follows changes none of this)
+        joined = self.written_joined  # (what simply follows changes none of this)
         if joined.ids_went_back:
             return "error"
         if self.status == "halted":
@@ -271,7 +272,7 @@ class Security:
         """Start with an empty book of *feed*; what was final stays final."""
         before = self.book
         self.feed = feed
-        self._joined = self._joined_of(feed, traits)
+        self.written_joined = self._joined_of(feed, traits)
         self.book.follow(before)
 
     def _add(self, line: str, command: Command) -> None:
@@ -319,8 +320,7 @@ class Security:
         self._shape()
 
     def _remove_if_unrecorded(self) -> bool:
-        is_over = self.state != "removed" and not self.presence.recorded
-        if is_over:
+        if is_over := self.state != "removed" and not self.presence.recorded:
             self._remove()
         return is_over
 
