@@ -7,7 +7,6 @@ away it waits.  No stage waits for it.
 """
 
 import fcntl
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +33,6 @@ AWAY_S = 10.0
 """Between two tries while the database is away."""
 LATE_S = 86_400
 ALL_S = 86_400.0
-NICE = 10
 
 
 def compactor(database: Database[Any], settings: Settings) -> Compactor:
@@ -172,7 +170,6 @@ class Background:
     """The process ``obl-compact``."""
 
     def __init__(self, loop: Loop, settings: Settings, endpoints: Endpoints, worker: str) -> None:
-        os.nice(NICE)
         self._settings = settings
         self._server = where(settings)
         self._ending = threading.Event()

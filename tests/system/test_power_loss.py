@@ -202,7 +202,7 @@ class Life:
         while due := list(self._conditioner.outbox.due()):
             outcomes = self._store.put([Entry(document, to_bson(document)) for document in due])
             assert {outcome.verdict for outcome in outcomes} <= {Verdict.STORED, Verdict.HAD}
-            self._conditioner.answer(Answer(stored=tuple((each.id, each.covered) for each in due)), 0)
+            self._conditioner.answer(Answer(stored=tuple(each.key for each in due)), 0)
         for done in self._conditioner.done().values():
             for security, marks in done.marks.items():
                 self._done[security] = later(self._done.get(security, {}), marks)
