@@ -134,6 +134,8 @@ class Maintainer:
         security = Security(name, self._venues[venue_of(name)], self._recipe, born)
         security.outlet.start(self._runs.get(bucket_of(name), 0))
         self.securities[name] = security
+        for known in self._known.values():
+            known.pop(name, None)
         return security
 
     def _frames(self, groups: Sequence[Group]) -> dict[str, int]:

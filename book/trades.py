@@ -192,8 +192,8 @@ class TradeFeed:
     def tick(self, recv_ns: int) -> None:
         """Let a second pass without a trade."""
         self._send_ready(self.tape.drain(recv_ns))
-        self._held_ticks += 1
-        if self._held and self._held_ticks >= SILENT_TICKS:
+        self._held_ticks = self._held_ticks + 1 if self._held else 0
+        if self._held_ticks >= SILENT_TICKS:
             self.settle_held()
         self.recording.tick()
         if self.recording.is_quiet:
