@@ -194,13 +194,11 @@ class Maintainer:
         line, names, known = group.line, group.names, self._known.setdefault(group.line, {})
         followers = list(map(known.get, names))
         for n in [n for n, one in enumerate(followers) if one is None or one.has_ended]:
-            security = self.securities.get(names[n])
-            followers[n] = known[names[n]] = None if security is None else security.follower(line)
-        return (
-            [None if name in left else one for name, one in zip(names, followers, strict=True)]
-            if left
-            else followers
-        )
+            if (security := self.securities.get(names[n])) is not None:
+                followers[n] = known[names[n]] = security.follower(line)
+        if not left:
+            return followers
+        return [None if name in left else one for name, one in zip(names, followers, strict=True)]
 
     def _read_together(self, batches: Mapping[str, Frames]) -> dict[str, Columns]:
         """Read the frames of several securities of one feed together; return what they say.
