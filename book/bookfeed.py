@@ -395,4 +395,4 @@ class BookFeed:
         self.starting, self.in_chain = state["starting"], state["in_chain"]
         self._image_id, self._image_wanted = state["image_id"], state["image_wanted"]
         self._held = [Update(*update) for update in state["held"]]
-        self._held_ticks = state["held_ticks"]
+        self._held_ticks = state["held_ticks"] if self._held else 0

@@ -314,4 +314,4 @@ class TradeFeed:
         self._sent_id = state["sent_id"]
         self._broken = (state["broken"][0], state["broken"][1])
         self._held = [Print(*each) for each in state["held"]]
-        self._held_ticks = state["held_ticks"]
+        self._held_ticks = state["held_ticks"] if self._held else 0
