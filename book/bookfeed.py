@@ -242,8 +242,8 @@ class BookFeed:
     def tick(self) -> Stopped | None:
         """Let a second pass without an update."""
         stopped = None
-        self._held_ticks = self._held_ticks + 1 if self._held else 0
-        if self._held_ticks >= SILENT_TICKS:
+        self._held_ticks += 1
+        if self._held and self._held_ticks >= SILENT_TICKS:
             stopped = self.settle_held()
         self.recording.tick()
         if self.recording.is_quiet:
@@ -395,4 +395,4 @@ class BookFeed:
         self.starting, self.in_chain = state["starting"], state["in_chain"]
         self._image_id, self._image_wanted = state["image_id"], state["image_wanted"]
         self._held = [Update(*update) for update in state["held"]]
-        self._held_ticks = state["held_ticks"] if self._held else 0
+        self._held_ticks = state["held_ticks"]

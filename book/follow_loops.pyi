@@ -50,7 +50,6 @@ def follow(
     followers: list[Follower | None],
     routes: tuple[int, ...],
     rows: list[int],
-    places: list[int],
     first: int,
     received_ns: tuple[int, ...],
     connections: tuple[int, ...],
@@ -66,4 +65,4 @@ def follow(
     trade_decimals: int,
     trade_prices: Column,
     trade_sizes: Column,
-) -> tuple[list[int], list[int]]: ...
+) -> list[int]: ...

@@ -196,65 +196,58 @@ cdef class Follower:
 
 
 def follow(
-    list followers, tuple routes, list rows, list places, int64_t first, tuple received_ns, tuple connections,
+    list followers, tuple routes, list rows, int64_t first, tuple received_ns, tuple connections,
     depth_at, tuple updates, const int64_t[::1] counts, int depth_decimals,
     const int64_t[::1] prices, const int64_t[::1] sizes,
     trade_at, tuple trades, const unsigned char[::1] sides, int trade_decimals,
     const int64_t[::1] trade_prices, const int64_t[::1] trade_sizes,
 ):
-    """Let each frame go where it follows; return (those whose security has no follower, those that its refused).
+    """Let each frame go where it follows; return those of *rows* that did not, nor what came after them.
 
-    *followers* are those of the group's names (None: there is none), *routes* the name of each row, *first* the
-    position of row 0.  Of *rows* those at *places* are looked at.  *updates* are first and last ids and times,
-    *trades* ids and times; the other columns are those of venue.columns.  One that refuses is gone: None.
+    *followers* are those of the group's names (None: there is no place), *routes* the name of each row,
+    *first* the position of row 0.  *updates* are first and last ids and times, *trades* ids and times; the
+    other columns are those of venue.columns.
     """
-    cdef Py_ssize_t k, row, route, at = 0, depth = 0, trade = 0, level = 0
-    cdef Py_ssize_t depths = len(depth_at), trades_ = len(trade_at), wanted = len(places)
-    cdef list left = [], refused = []
+    cdef Py_ssize_t k, row, depth = 0, trade = 0, level = 0
+    cdef Py_ssize_t depths = len(depth_at), trades_ = len(trade_at)
+    cdef list left = []
     cdef Follower follower
     cdef int64_t connection, recv_ns
     cdef bint is_depth, is_trade, took
     first_ids, last_ids, times_ns = updates
     ids, trade_times_ns = trades
     for k in range(len(rows)):
-        if at == wanted:
-            break
         row = rows[k]
         is_depth = depth < depths and depth_at[depth] == k
         is_trade = not is_depth and trade < trades_ and trade_at[trade] == k
-        if places[at] == k:
-            at += 1
-            route = routes[row]
-            follower = followers[route]
-            if follower is None:
-                left.append(k)
-            elif first + row >= follower.next_position:  # else it was read before
-                connection, recv_ns, took = connections[row], received_ns[row], False
-                if follower.connection < 0:
-                    follower.connection = connection
-                if connection != follower.connection:
-                    pass
-                elif is_depth:
-                    took = follower.book is not None and follower.book.take(
-                        first_ids[depth], last_ids[depth], times_ns[depth], recv_ns, &counts[2 * depth],
-                        &prices[level] if level < prices.shape[0] else NULL,
-                        &sizes[level] if level < sizes.shape[0] else NULL, depth_decimals,
-                    )
-                elif is_trade:
-                    took = follower.tape is not None and follower.tape.take(
-                        ids[trade], trade_times_ns[trade], recv_ns, sides[trade], &trade_prices[trade],
-                        &trade_sizes[trade], trade_decimals,
-                    )
-                else:
-                    took = True  # it changes nothing
-                if took:
-                    follower.next_position, follower.recv_ns, follower.has_taken = first + row + 1, recv_ns, True
-                else:
-                    followers[route] = None
-                    refused.append(k)
+        follower, took = followers[routes[row]], False
+        if follower is not None and first + row >= follower.next_position:
+            connection, recv_ns = connections[row], received_ns[row]
+            if follower.connection < 0:
+                follower.connection = connection
+            if connection != follower.connection:
+                pass
+            elif is_depth:
+                took = follower.book is not None and follower.book.take(
+                    first_ids[depth], last_ids[depth], times_ns[depth], recv_ns, &counts[2 * depth],
+                    &prices[level] if level < prices.shape[0] else NULL,
+                    &sizes[level] if level < sizes.shape[0] else NULL, depth_decimals,
+                )
+            elif is_trade:
+                took = follower.tape is not None and follower.tape.take(
+                    ids[trade], trade_times_ns[trade], recv_ns, sides[trade], &trade_prices[trade],
+                    &trade_sizes[trade], trade_decimals,
+                )
+            else:
+                took = True  # it changes nothing
+            if took:
+                follower.next_position, follower.recv_ns, follower.has_taken = first + row + 1, recv_ns, True
+        if not took:
+            followers[routes[row]] = None
+            left.append(row)
         if is_depth:
             level += counts[2 * depth] + counts[2 * depth + 1]
             depth += 1
         elif is_trade:
             trade += 1
-    return left, refused
+    return left

@@ -8,9 +8,8 @@ group.
 
 event                                      outcome
 a frame that follows                       it is applied and waits with those before it
-one that does not                          it takes the long way (``Security.frames``); what comes after it
-                                           follows again, a few times in a group: it began a window
-one whose security is as it is not usual   the long way, with what comes after it in the group
+one that does not, of a security           it and what comes after it in the group take the long way
+  (``Security.frames``)
 anything that looks at the security        what waits is written down first (``Security.settle``)
 somebody watches the security              the same after each group
 
@@ -37,20 +36,16 @@ Printed = tuple[int, int, int, int, list[bytes]]
 """The same of trades, with the columns of wire.runs.Trades from ``ids`` on."""
 
 
-def take(
-    group: Group, rows: list[int], places: list[int], followers: "list[Follower | None]", columns: Columns
-) -> tuple[list[int], list[int]]:
-    """Give each follower of the group's names its frames at *places* of *rows*, of which *columns* tells.
+def take(group: Group, rows: list[int], followers: "list[Follower | None]", columns: Columns) -> list[int]:
+    """Give each follower of the group's names its frames among *rows*, of which *columns* tells.
 
-    Return the places of those that no follower was there for, and of the first that each refused; what comes
-    after that is among the former.
+    Return the rows that did not follow, and those after them of the same securities.
     """
     depth, trade = columns.depth, columns.trade
     return follow(
         followers,
         group.routes,
         rows,
-        places,
         group.first,
         group.received_ns(),
         group.connections(),

@@ -20,9 +20,6 @@ from venue.columns import Columns
 from wire.names import EVERY_SECURITY, bucket_of, venue_of, venue_of_line
 from wire.runs import Marks, RunMessage
 
-MOST_TURNS = 8
-"""Windows of a security that begin in one group: what comes after them is read the long way."""
-
 
 class Output(NamedTuple):
     """What one security makes of one group."""
@@ -139,35 +136,30 @@ class Maintainer:
         return security
 
     def _frames(self, groups: Sequence[Group]) -> dict[str, int]:
-        line, left, touched = groups[-1].line, dict[str, Frames](), dict[str, None]()
+        line, left = groups[-1].line, dict[str, Frames]()
         for group in groups:
-            rows = self._follow(group, left, touched)
-            for name, frames in by_security(group, rows).items():
+            for name, frames in by_security(group, self._follow(group, left)).items():
                 before = left.setdefault(name, frames)
                 if before is not frames:
                     before.extend(frames)
-        touched |= dict.fromkeys(self._work_off(left))
-        if self.watched:
-            touched |= dict.fromkeys(
-                self.watched.intersection(name for group in groups for name in group.names)
-            )
-        return {name: self.securities[name].positions.get(line, 0) for name in touched}
-
-    def _work_off(self, left: Mapping[str, Frames]) -> list[str]:
-        """Let frames of one line take the long way; return the securities that had not seen them."""
         batches = {
             name: batch
             for name, whole in left.items()
             if name in self.securities
-            and (batch := whole.since(self.securities[name].positions.get(whole.line, 0)))
+            and (batch := whole.since(self.securities[name].positions.get(line, 0)))
         }
-        columns = self._read_together(batches)
+        columns = self._read_together(line, batches)
         for name, batch in batches.items():
-            self.securities[name].read(batch.line, batch.next_position)
+            self.securities[name].read(line, batch.next_position)
             self.securities[name].frames(batch, columns.get(name))
-        return list(batches)
+        touched = {name: batch.next_position for name, batch in batches.items()}
+        if self.watched:
+            followed = {name for group in groups for name in group.names} - touched.keys()
+            for name in self.watched & followed:
+                touched[name] = self.securities[name].positions.get(line, 0)
+        return touched
 
-    def _follow(self, group: Group, left: Collection[str], touched: dict[str, None]) -> list[int]:
+    def _follow(self, group: Group, left: Collection[str]) -> list[int]:
         """Let what simply follows go where it goes; return the rows that do not, or come after one *left*."""
         rows = group.rows(self.buckets)
         if len(rows) < reading.FEW_FRAMES or not following.COMPILED:
@@ -177,17 +169,7 @@ class Maintainer:
         if len(feeds) != 1:
             return rows
         columns = self._venues[venue_of_line(group.line)].columns(group.payloads(rows), feeds.pop())
-        if columns is None:
-            return rows
-        places = list(range(len(rows)))
-        for _ in range(MOST_TURNS):
-            places, refused = following.take(group, rows, places, followers, columns)
-            if not refused:
-                break
-            apart = by_security(group, [rows[place] for place in refused])
-            touched |= dict.fromkeys(self._work_off(apart))
-            followers = self._followers(group, left)
-        return [rows[place] for place in places]
+        return rows if columns is None else following.take(group, rows, followers, columns)
 
     def _followers(self, group: Group, left: Collection[str]) -> "list[following.Follower | None]":
         """Return the followers of the group's names, None where there is none or the name is *left*."""
@@ -200,7 +182,7 @@ class Maintainer:
             return followers
         return [None if name in left else one for name, one in zip(names, followers, strict=True)]
 
-    def _read_together(self, batches: Mapping[str, Frames]) -> dict[str, Columns]:
+    def _read_together(self, line: str, batches: dict[str, Frames]) -> dict[str, Columns]:
         """Read the frames of several securities of one feed together; return what they say.
 
         One that is not as usual leaves all of them to be read security by security.
@@ -210,7 +192,7 @@ class Maintainer:
         if len(names) < 2 or len(feeds) != 1:
             return {}
         frames = [frame for name in names for frame in batches[name].payloads]
-        found = reading.columns_of(frames, self._venues[venue_of(names[0])], feeds.pop())
+        found = reading.columns_of(frames, self._venues[venue_of_line(line)], feeds.pop())
         if found is None:
             return {}
         ends = accumulate(len(batches[name]) for name in names)

@@ -148,7 +148,6 @@ class Security:
         places = self.joined, self.trades
         self.unknown_frames += reading.take(records, columns, self._venue, self.feed, *places)
         self._recv_ns = records.received_ns[-1]
-        self._positions = {**self._positions, records.line: records.next_position}
 
     def rest(self, record: Record, rest: Rest) -> None:
         """Work off the answer to a GET."""

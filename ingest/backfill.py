@@ -46,10 +46,6 @@ class Backfill:
         self._asked = ""
         """Whose page is on its way: one at a time, for snapshots are more urgent."""
 
-    def __bool__(self) -> bool:
-        """Say whether any are wished, and none on their way."""
-        return bool(self._wished) and not self._asked
-
     def wish(self, name: str, first_id: int, last_id: int, now: int) -> None:
         """Take a maintainer's wish for the trades *first_id* to *last_id* of *name*."""
         wished = self._wished.setdefault(name, _Wished(self._rng))
@@ -63,7 +59,7 @@ class Backfill:
 
     def due(self, recorded: Container[str], now: int) -> tuple[str, Page] | None:
         """Return what to ask for now: of the securities in *recorded* the one that waited longest."""
-        if not self:
+        if self._asked or not self._wished:
             return None
         self._wished = {n: each for n, each in self._wished.items() if now - each.wished_at < WISHED_NS}
         waiting = [
