@@ -96,6 +96,7 @@ def trade_run(frames: Frames, columns: Columns) -> tuple[Prints, int]:
         trades.sides_u1,
         trades.prices,
         trades.sizes,
+        brought.connections,
         _source(brought, 0),
         _source(brought, -1),
     )

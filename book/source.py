@@ -8,6 +8,7 @@ a new epoch of its line            all connections of the line are gone
 where none has brought anything
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -49,6 +50,11 @@ class Connections:
             self._expected.discard(line)
         if last_id > reached.get(connection, -1):
             reached[connection] = last_id
+
+    def brought_in_turn(self, line: str, connections: Sequence[int], last_ids: Sequence[int]) -> None:
+        """Note the ids that *connections* of *line* brought one after the other, ascending."""
+        for connection, reached in dict(zip(connections, last_ids, strict=True)).items():
+            self.brought(line, connection, reached)
 
     def closed(self, line: str, connection: int, reason: str) -> None:
         """Note the end of a connection."""

@@ -179,8 +179,7 @@ class Sync:
             return False
         self.last_id = last_id
         self._source = Source(line, epoch_of(last_position), connections[-1])
-        for connection, reached in dict(zip(connections, last_ids, strict=True)).items():
-            self.connections.brought(line, connection, reached)
+        self.connections.brought_in_turn(line, connections, last_ids)
         return True
 
     def reach(self, last_id: int, source: Source) -> None:

@@ -59,17 +59,17 @@ class Tape:
         """Say whether *trade_id* can be given at once."""
         return not self.kept and (self.last_id is None or trade_id == self.last_id + 1)
 
-    def follow(self, last_id: int, source: Source) -> None:
-        """Note that trades up to *last_id* were given at once, the first of them being the next."""
-        self.last_id = last_id
-        self.connections.brought(source.line, source.connection, last_id)
+    def follow(self, ids: Sequence[int], connections: Sequence[int], line: str) -> None:
+        """Note that *ids*, the first being the next, were given at once, each by one of *connections*."""
+        self.last_id = ids[-1]
+        self.connections.brought_in_turn(line, connections, ids)
 
-    def repeats(self, ids: Sequence[int], source: Source) -> bool:
+    def repeats(self, ids: Sequence[int], connections: Sequence[int], line: str) -> bool:
         """Drop *ids*, ascending, where all were there already; else leave everything as it is."""
         if self.kept or self.last_id is None or ids[-1] > self.last_id:
             return False
         self.repeated += len(ids)
-        self.connections.brought(source.line, source.connection, ids[-1])
+        self.connections.brought_in_turn(line, connections, ids)
         return True
 
     def offer(self, prints: Sequence[Print]) -> list[Print]:

@@ -39,6 +39,8 @@ class Prints(NamedTuple):
     sides_u1: bytes
     prices: Column
     sizes: Column
+    connections: Sequence[int]
+    """Which of the line's brought each."""
     first: Source
     last: Source
 
@@ -139,7 +141,8 @@ class TradeFeed:
             return False
         if self.healing.concerns(ids[0]):
             return False
-        if tape.repeats(ids, prints.last):
+        brought = ids, prints.connections, prints.last.line
+        if tape.repeats(*brought):
             return True
         if not tape.is_next(ids[0]):
             return False
@@ -147,7 +150,7 @@ class TradeFeed:
         sizes = at_scale(prints.sizes, decimals, self.scales.size)
         if prices is None or sizes is None or not clock.is_near(prints.times_ns):
             return False
-        tape.follow(ids[-1], prints.last)
+        tape.follow(*brought)
         self._held_ticks = 0
         self._emit(prints._replace(prices=prices, sizes=sizes), clock.follow(prints.times_ns))
         return True
@@ -166,7 +169,7 @@ class TradeFeed:
     def followed(self, printed: following.Printed, source: Source) -> None:
         """Send what *source* brought to the tape's ``place``."""
         first_id, last_id, self._last_ns, effective_ns, columns = printed
-        self.tape.follow(last_id, source)
+        self.tape.follow((last_id,), (source.connection,), source.line)
         self._held_ticks = 0
         self._outlet.emit_rows(Trades, self.recording.start_ns or 0, self.scales, *columns)
         self.recording.extend(first_id, last_id, None, effective_ns)
@@ -192,8 +195,8 @@ class TradeFeed:
     def tick(self, recv_ns: int) -> None:
         """Let a second pass without a trade."""
         self._send_ready(self.tape.drain(recv_ns))
-        self._held_ticks = self._held_ticks + 1 if self._held else 0
-        if self._held_ticks >= SILENT_TICKS:
+        self._held_ticks += 1
+        if self._held and self._held_ticks >= SILENT_TICKS:
             self.settle_held()
         self.recording.tick()
         if self.recording.is_quiet:
@@ -235,6 +238,7 @@ class TradeFeed:
             bytes(each.side for each in prints),
             prices,
             sizes,
+            [each.connection for each in prints],
             prints[0].source,
             prints[-1].source,
         )
@@ -314,4 +318,4 @@ class TradeFeed:
         self._sent_id = state["sent_id"]
         self._broken = (state["broken"][0], state["broken"][1])
         self._held = [Print(*each) for each in state["held"]]
-        self._held_ticks = state["held_ticks"] if self._held else 0
+        self._held_ticks = state["held_ticks"]

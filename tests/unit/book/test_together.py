@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from book import following, reading
-from book.maintainer import Maintainer, Saved
+from book.maintainer import Saved
 from book.security import Security
-from book.sync import State, Sync, Update
+from book.sync import Sync, Update
 from journal.group import Kind
 from tests.journaled import Journal
 from tests.unit.book.play import (
@@ -106,20 +106,12 @@ def long_way(groups: Sequence[bytes]) -> tuple[dict[Any, Any], list[dict[str, An
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(following, "COMPILED", False)
         made, said = play(groups, RECIPE)
-    return stored(said), state_of(made)
-
-
-def state_of(made: Maintainer) -> list[dict[str, Any]]:
-    """Return each state; who brought the last update tells nothing while a base is missing."""
-    states = [security.dump() for security in made.securities.values()]
-    for state in states:
-        if state["joined"]["sync"]["state"] != State.LIVE:
-            del state["joined"]["sync"]["source"]
-    return states
+    return stored(said), [security.dump() for security in made.securities.values()]
 
 
 @settings(max_examples=100, deadline=None)
 @given(steps_of_a_live_book, st.sampled_from([4, 16]))
+@example([*LIVE, ("trade", 0), ("trade", 1), ("switch",), ("trade", 1)], 4)
 def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
     steps: list[Any], per_group: int
 ) -> None:
@@ -127,7 +119,7 @@ def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "FEW_FRAMES", 1)
         made, said = play(groups, RECIPE)
-        assert (stored(said), state_of(made)) == long_way(groups)
+        assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(groups)
 
 
 moves = st.tuples(
@@ -164,7 +156,7 @@ def test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones(moved: list[Any
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "FEW_FRAMES", 1)
         made, said = play(journal.groups, RECIPE)
-        assert (stored(said), state_of(made)) == long_way(journal.groups)
+        assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
 
 
 def begun(journal: Twins) -> None:
