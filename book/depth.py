@@ -89,7 +89,7 @@ class Depth:
         texts = [price for price, _ in rows], [size for _, size in rows]
         (prices, sizes), scales = until_exact(self.scales, lambda at: exact(*texts, at))
         levels = new_table()
-        levels.become(prices, sizes, len(snapshot.bids), scales, snapshot.limit)
+        levels.replace(prices, sizes, len(snapshot.bids), scales, snapshot.limit)
         if levels.crossed() and not self.may_cross:
             raise Refused("a snapshot whose bids and asks cross")
         self.levels = levels
@@ -259,7 +259,7 @@ def load_levels(state: dict[str, Any]) -> Table:
     """Return the levels that ``dump_levels`` saw."""
     prices, sizes = (np.frombuffer(state[column], dtype="<i8") for column in ("prices", "sizes"))
     levels = new_table()
-    levels.become(prices, sizes, state["bids"], Scales(*state["scales"]))
+    levels.replace(prices, sizes, state["bids"], Scales(*state["scales"]))
     low, high = state["certified"]
     levels.certified = (low, high)
     return levels

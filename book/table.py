@@ -6,7 +6,7 @@ tables keep them, equal in what they say: ``book.compiled_table`` where the loop
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,24 +75,12 @@ class Table(ABC):
         """Return a copy of the asks, to look at."""
         return self._ladder(1)
 
-    def replace(
-        self,
-        bids: Iterable[tuple[int, int]],
-        asks: Iterable[tuple[int, int]],
-        scales: Scales,
-        limit: int = 0,
-    ) -> None:
-        """Become a snapshot of at most *limit* levels a side (0: of all).
+    def replace(self, prices: Column, sizes: Column, bids: int, scales: Scales, limit: int = 0) -> None:
+        """Become a snapshot of at most *limit* levels a side (0: of all), the first *bids* of which are bids.
 
         A side with *limit* rows was cut off: nothing beyond its worst price is certified
         (protocols.md 1.6).  Merging it into the old book would keep levels that are gone.
         """
-        sides = [np.array(list(side), dtype=np.int64).reshape(-1, 2) for side in (bids, asks)]
-        prices, sizes = np.concatenate(sides).T
-        self.become(prices, sizes, len(sides[0]), scales, limit)
-
-    def become(self, prices: Column, sizes: Column, bids: int, scales: Scales, limit: int = 0) -> None:
-        """Do the same with columns, of which the first *bids* rows are the bids."""
         keys = np.concatenate((-prices[:bids], prices[bids:]))[sizes != 0]
         order = keys.argsort(kind="stable")
         keys, sizes = keys[order], sizes[sizes != 0][order]

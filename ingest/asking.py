@@ -95,10 +95,8 @@ class Asking:
         return asks + self._trades(securities, now)
 
     def _trades(self, securities: Iterable[Security], now: int) -> list[Ask]:
-        if not self.backfill or self._asked >= MOST_ASKED:
-            return []
         symbols = {s.name: s.symbol for s in securities if s.added}
-        wished = self.backfill.due(symbols, now)
+        wished = self.backfill.due(symbols, now) if self._asked < MOST_ASKED else None
         if wished is None:
             return []
         name, page = wished

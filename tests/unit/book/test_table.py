@@ -38,6 +38,14 @@ def rows_of(updates: list[Update]) -> Rows:
     return Rows(keys.copy(), sizes.copy(), starts)
 
 
+def filled(
+    table: Table, bids: list[tuple[int, int]], asks: list[tuple[int, int]], scales: Scales, limit: int = 0
+) -> None:
+    """Let *table* become a snapshot of these prices and sizes."""
+    prices, sizes = np.array([*bids, *asks], dtype=np.int64).reshape(-1, 2).T
+    table.replace(prices, sizes, len(bids), scales, limit)
+
+
 class Model:
     """The same by a dict, update by update."""
 
@@ -71,7 +79,7 @@ def test_a_batch_is_its_updates_one_by_one_up_to_the_first_that_crosses(
         patch.setattr(plain_table, "MOST_CELLS", most_cells)
         patch.setattr(table_module, "DEAD_ROWS", 3)
         table, model = kind(), Model()
-        table.replace([], [], Scales(1, 1))
+        filled(table, [], [], Scales(1, 1))
         for updates in given_batches:
             count, olds = table.apply(rows_of(updates), may_cross=may_cross)
             assert (count, olds.tolist()) == model.apply(updates, may_cross=may_cross)
@@ -89,7 +97,7 @@ def test_a_snapshot_is_the_last_size_that_it_names_of_each_price(
     kind: type[Table], bids: list[tuple[int, int]], asks: list[tuple[int, int]], limit: int
 ) -> None:
     table = kind()
-    table.replace(bids, asks, Scales(2, 3), limit)
+    filled(table, bids, asks, Scales(2, 3), limit)
     bid, ask = ({price: size for price, size in side if size} for side in (bids, asks))
     assert (table.bids.sizes, table.asks.sizes, table.scales) == (bid, ask, Scales(2, 3))
     low, high = (limit and len(side) >= limit for side in (bid, ask))
@@ -101,7 +109,7 @@ def test_a_snapshot_is_the_last_size_that_it_names_of_each_price(
 def test_removed_levels_do_not_stay_for_ever(kind: type[Table], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "DEAD_ROWS", 8)
     table = kind()
-    table.replace([], [(5000, 1)], Scales())
+    filled(table, [], [(5000, 1)], Scales())
     for price in range(1, 1000):
         table.apply(rows_of([({price: 1}, {}), ({price: 0}, {})]))
         table.apply(rows_of([({}, {5000 + price: 1}), ({}, {5000 + price: 0})]))
