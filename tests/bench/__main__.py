@@ -8,7 +8,8 @@
     --profile STAGE print the functions in which a stage spends its time
 
 Ends with 1 where a figure does not reach its bar.  Identical runs differ by up to 1.7 times on a
-shared machine: the least of the repeats is shown, for disturbance only ever adds.
+shared machine: a stage is measured beside the floor, decoded just before and just after each run of it,
+and the median of these ratios is shown (``stages.Beside``).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Callable
 from cProfile import Profile
 from pathlib import Path
+from statistics import median
 
 import msgspec
 from rich.console import Console
@@ -24,7 +26,7 @@ from rich.table import Table
 
 from ingest.recorder import GROUP_BYTES
 from tests.bench import figures, growth, ingesting, level3, peer, rates, small, stages, starting, sustained
-from tests.bench.chain import run_once
+from tests.bench.chain import medians, run_once
 from tests.bench.market import FRAMES_PER_SECOND, SECONDS, Market, market, saturated
 
 BAR = 6.0
@@ -42,7 +44,7 @@ CAPTION = " ".join(
     (
         "Floor: msgspec's typed decoding of the same frames, depth and trades, and nothing else.",
         "Stages run one after the other on what the one before made; CPU is user and system of all threads,",
-        "the least of several rounds. The capture is fed at saturation:",
+        "the median in times of the floor just before and after it. The capture is fed at saturation:",
         f"groups of up to {GROUP_BYTES // 1024} KB of frames,",
         f"receive times of {FRAMES_PER_SECOND:,} frames/s",
         "with a tick for each second of them, exchange times as recorded.",
@@ -97,22 +99,20 @@ class Results(msgspec.Struct):
 
 
 def measure(feed: Market, rounds: int) -> Result:
-    """Return the least that each stage cost in *rounds*.
-
-    The rounds spread every stage, and the floor, over the whole time of the run: what else the
-    machine does then disturbs all of them alike.
-    """
+    """Return what each stage cost in *rounds*: the median of its ratios, times the median of all floors."""
     frames = sum(not arrival.is_snapshot for arrival in feed.arrivals)
     found = [run_once(feed) for _ in range(rounds)]
-    least = {stage: min(each.stages[stage] for each in found) for stage in found[0].stages}
-    changes, floor_s = found[0].level_changes, least["decode floor"]
+    floor_s = median(each for costs in found for each in costs.floors_s)
+    server_s = min(each.stages["database server"] for each in found)
+    changes = found[0].level_changes
 
     def row(stage: str, cpu_s: float) -> Row:
         return Row(stage, cpu_s, 1e6 * cpu_s / changes, 1e6 * cpu_s / frames, cpu_s / floor_s)
 
     once = stages.Runs(1)
     sizes = stages.sizes(stages.condition(stages.book(stages.groups_of(feed), once)[1], once)[1])
-    floor, *rows, database = [row(stage, cpu_s) for stage, cpu_s in least.items()]
+    floor, database = row("decode floor", floor_s), row("database server", server_s)
+    rows = [row(stage, ratio * floor_s) for stage, ratio in medians(found).items()]
     total = row("total", sum(each.cpu_s for each in rows))
     return Result(
         source=feed.source,
@@ -174,7 +174,7 @@ def show(result: Result, console: Console) -> None:
 
 def profile(feed: Market, stage: str) -> None:
     """Print where *stage* spends its time."""
-    once, watched = stages.Runs(1), stages.Runs(1, Profile())
+    once, watched = stages.Runs(1), stages.Runs(1, profiler=Profile())
     groups = stages.groups_of(saturated(feed))
     match stage:
         case "ingest":

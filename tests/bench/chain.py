@@ -1,36 +1,58 @@
 """Every stage once, each over what the one before made."""
 
+from statistics import median
 from typing import NamedTuple
 
 from tests.bench import ingesting, stages
 from tests.bench.market import Market, saturated
 
+FLOOR = "decode floor"
+NAMES = ("ingest", "book", "condition", "store", "transport")
+
 
 class Costs(NamedTuple):
-    """CPU seconds of each stage, the floor among them."""
+    """What the stages cost, the floor among them."""
 
     stages: dict[str, float]
+    """The least CPU seconds of each, the database server's too."""
+    ratios: dict[str, list[float]]
+    """In times of the floor, of each run and stage."""
+    floors_s: list[float]
     level_changes: int
     depth_frames: int
     documents: int
 
 
 def run_once(feed: Market) -> Costs:
-    """Run every stage twice over *feed*, as it arrives at saturation."""
-    runs = stages.Runs(2)
-    floor = stages.floor(feed, stages.Runs(5))
+    """Run every stage twice over *feed*, as it arrives at saturation, the floor beside each run."""
+    floors: list[stages.Floor] = []
+
+    def decode() -> float:
+        floors.append(stages.floor(feed, stages.Runs(1)))
+        return floors[-1].cpu_s
+
+    beside = {name: stages.Beside(decode) for name in NAMES}
+    runs = {name: stages.Runs(2, each) for name, each in beside.items()}
     groups = stages.groups_of(saturated(feed))
-    ingest_s = ingesting.ingest(feed, runs)
-    book_s, batches = stages.book(groups, runs)
-    condition_s, documents = stages.condition(batches, runs)
-    stored = stages.store(documents, runs)
+    ingest_s = ingesting.ingest(feed, runs["ingest"])
+    book_s, batches = stages.book(groups, runs["book"])
+    condition_s, documents = stages.condition(batches, runs["condition"])
+    stored = stages.store(documents, runs["store"])
+    transport_s = stages.transport([groups, batches, documents], runs["transport"])
+    floors_s = [each.cpu_s for each in floors]
     seconds = {
-        "decode floor": floor.cpu_s,
+        FLOOR: min(floors_s),
         "ingest": ingest_s,
         "book": book_s,
         "condition": condition_s,
         "store": stored.cpu_s,
-        "transport": stages.transport([groups, batches, documents], runs),
+        "transport": transport_s,
         "database server": stored.server_cpu_s,
     }
-    return Costs(seconds, floor.level_changes, floor.depth_frames, stored.documents)
+    ratios = {name: each.ratios for name, each in beside.items()}
+    return Costs(seconds, ratios, floors_s, floors[0].level_changes, floors[0].depth_frames, stored.documents)
+
+
+def medians(rounds: list[Costs]) -> dict[str, float]:
+    """Return what each stage cost in times of the floor, the median of all its runs in *rounds*."""
+    return {name: median(ratio for each in rounds for ratio in each.ratios[name]) for name in NAMES}
