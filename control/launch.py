@@ -35,7 +35,6 @@ def exported(settings: Settings, runtime_dir: Path) -> dict[str, str]:
         "OBL_RUNTIME_DIR": str(runtime_dir),
         "OBL_EMBEDDED": "true" if settings.embedded else "false",
         SUPERVISOR: str(os.getpid()),
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",  # it would look through all that is installed, in each process
         "OBL_USER": pwd.getpwuid(os.getuid()).pw_name,
     }
 

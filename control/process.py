@@ -334,7 +334,7 @@ class Control:
 def manager_key(settings: Settings) -> str:
     """Return the key that control and obl share, making it at the first start."""
     if settings.manager_authkey is not None:
-        return settings.manager_authkey.get_secret_value()
+        return settings.manager_authkey.reveal()
     return made_once(settings.data_dir / KEY_FILE, _KEY_BYTES)
 
 

@@ -38,9 +38,7 @@ def subscription_of(settings: Settings, venue: Venue, line: str) -> Subscription
         key, secret = settings.coinbase_api_key, settings.coinbase_api_secret
         passphrase = settings.coinbase_api_passphrase
         if key and secret and passphrase:
-            credentials = Credentials(
-                key.get_secret_value(), secret.get_secret_value(), passphrase.get_secret_value()
-            )
+            credentials = Credentials(key.reveal(), secret.reveal(), passphrase.reveal())
         else:
             reason = "no COINBASE_API_KEY"
     feed = venue.feed_of(credentials)

@@ -89,7 +89,7 @@ def connect(settings: Settings, **options: Any) -> MongoClient[dict[str, Any]]:
             "authSource": "admin",
         }
     else:
-        whole |= _external(settings, settings.mongodb_endpoint.get_secret_value())
+        whole |= _external(settings, settings.mongodb_endpoint.reveal())
     try:
         return MongoClient(**(whole | options))
     except (ConfigurationError, InvalidURI, ValueError):  # (their texts may quote the password)
@@ -105,7 +105,7 @@ def where(settings: Settings) -> str:
     """Return the server's address for people, without user and password."""
     if settings.mongodb_endpoint is None:
         return f"{EMBEDDED_HOST}:{settings.mongodb_embedded_port}"
-    return address(settings.mongodb_endpoint.get_secret_value())
+    return address(settings.mongodb_endpoint.reveal())
 
 
 def address(endpoint: str) -> str:
@@ -140,7 +140,7 @@ def _external(settings: Settings, endpoint: str) -> dict[str, Any]:
     if settings.mongodb_username and settings.mongodb_password:
         options |= {
             "username": settings.mongodb_username,
-            "password": settings.mongodb_password.get_secret_value(),
+            "password": settings.mongodb_password.reveal(),
             "authSource": settings.mongodb_authsource,
         }
     if settings.mongodb_tls:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ def elsewhere(
 
 def _at(settings: Settings, uri: str) -> Settings:
     named = load_settings({"MONGODB_ENDPOINT": uri})
-    return settings.model_copy(update={"mongodb_endpoint": named.mongodb_endpoint})
+    return replace(settings, mongodb_endpoint=named.mongodb_endpoint)
 
 
 def put_documents(

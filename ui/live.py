@@ -209,14 +209,14 @@ def terminate(as_json: Json = False) -> None:
 
 def config(as_json: Json = False) -> None:
     """Show the settings this shell gives (a running logger has those of its start), without secrets."""
-    from wire.settings import Settings
+    from wire.settings import SETTINGS
 
     shown = _settings().shown()
     if as_json:
         return show.json_line(shown)
     rows = [
-        {"setting": name, "value": shown[name], "meaning": field.description}
-        for name, field in ((key.upper(), each) for key, each in Settings.model_fields.items())
+        {"setting": name.upper(), "value": shown[name.upper()], "meaning": meaning}
+        for name, meaning in SETTINGS.items()
     ]
     show.table(rows, ("setting", "value", "meaning"), "")
     sys.stdout.write(
@@ -243,7 +243,7 @@ def _client() -> Any:
 
 def _key(settings: Any) -> str:
     if settings.manager_authkey is not None:
-        return str(settings.manager_authkey.get_secret_value())
+        return str(settings.manager_authkey.reveal())
     path: Path = settings.data_dir / _KEY_FILE
     try:
         return path.read_text(encoding="ascii").strip()

@@ -1,15 +1,13 @@
-"""What a setting may be: the types of wire.settings, each with its check.
+"""What a setting may be: functions from a variable's text to the value it stands for.
 
-A check raises ValueError with what is allowed; wire.settings puts the variable and its value before it.
+Each raises ValueError with what is allowed; wire.settings puts the variable and its text before it.
 """
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from wire.names import BUCKETS, MOST_LINES, VENUES, BadSecurity, parse_security, venue_of
 
@@ -18,6 +16,8 @@ _DAY_S = 86400
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _LEVELS = ("Debug", "Info", "Warning", "Error", "Critical")
+_DIGITS = 19
+"""More than any number here needs."""
 _DATABASE_BYTES = 63
 """MongoDB's limit of a database's name."""
 
@@ -26,42 +26,92 @@ _ENDPOINTS = "host:port[,host:port] or a mongodb:// URI"
 _URI = re.compile(r"mongodb(\+srv)?://.")
 
 
-def _level(text: Any) -> Any:
-    return str(text).capitalize() if str(text).capitalize() in _LEVELS else text
+class Secret:
+    """A text that no log, error or ``repr`` shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
 
-def switch(text: Any) -> bool:
-    """Return whether *text* means yes.
+def number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return the check of a whole number of *least* to *most*."""
+    allowed = f"a whole number from {least} {'on' if most is None else f'to {most}'}"
 
-    Raises:
-        ValueError: neither yes nor no.
-    """
-    word = str(text).strip().lower()
+    def check(text: str) -> int:
+        digits = text.strip()
+        is_number = digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS
+        if not is_number or not least <= int(digits) <= (int(digits) if most is None else most):
+            raise ValueError(allowed)
+        return int(digits)
+
+    return check
+
+
+def plain(text: str) -> str:
+    """Return the text, where it is text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("text in UTF-8") from error
+    return text
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return the check of one of *words*."""
+
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{', '.join(map(repr, words[:-1]))} or {words[-1]!r}")
+        return text
+
+    return check
+
+
+def level(text: str) -> str:
+    """Return the name of a severity."""
+    return one_of(*_LEVELS)(text.strip().capitalize())
+
+
+def switch(text: str) -> bool:
+    """Return whether *text* means yes."""
+    word = text.strip().lower()
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
     raise ValueError("True or False")
 
 
-def _number(text: Any) -> Any:
-    return int(text) if str(text).isdecimal() else text
-
-
-def _full_path(path: Path) -> Path:
+def folder(text: str) -> Path:
+    """Return the whole path."""
     try:
-        return path.expanduser().absolute()
+        return Path(text).expanduser().absolute()
     except RuntimeError as error:
-        raise ValueError(f"a folder, {path.parts[0]} of which exists") from error
+        raise ValueError(f"a folder, {Path(text).parts[0]} of which exists") from error
 
 
-def _securities(text: Any) -> Any:
-    names = text.split(",") if isinstance(text, str) else text
+def securities(text: str) -> tuple[str, ...]:
+    """Return the names, each once."""
     try:
-        securities = tuple(dict.fromkeys(parse_security(name) for name in names if name.strip()))
+        names = tuple(dict.fromkeys(parse_security(name) for name in text.split(",") if name.strip()))
     except BadSecurity as error:
         raise ValueError(f"a comma-separated list of venue:SYMBOL ({error})") from error
-    if any(venue_of(security) not in VENUES for security in securities):
+    if any(venue_of(name) not in VENUES for name in names):
         raise ValueError(f"securities of {' and '.join(VENUES)}")
-    return securities
+    return names
 
 
 def lines_of(text: str) -> dict[str, int]:
@@ -81,12 +131,37 @@ def lines_of(text: str) -> dict[str, int]:
     return {**dict.fromkeys(VENUES, 1), **given}
 
 
-def _lines(text: Any) -> str:
-    lines_of(str(text))
-    return str(text).strip()
+def lines(text: str) -> str:
+    """Return the text, which ``lines_of`` understands."""
+    lines_of(text)
+    return text.strip()
 
 
-def _address(schemes: tuple[str, ...]) -> AfterValidator:
+def frequency(text: str) -> int:
+    """Return the milliseconds between Binance's depth updates."""
+    if text.strip() not in ("100", "1000"):
+        raise ValueError("100 or 1000")
+    return int(text)
+
+
+def window(text: str) -> int:
+    """Return seconds that divide an hour."""
+    seconds = number(1, _HOUR_S)(text)
+    if _HOUR_S % seconds:
+        raise ValueError("a whole number of seconds that divides 3600")
+    return seconds
+
+
+def span(text: str) -> int:
+    """Return seconds that divide a day, or 0."""
+    seconds = number(0, _DAY_S)(text)
+    if seconds and _DAY_S % seconds:
+        raise ValueError("0 or a whole number of seconds that divides 86400")
+    return seconds
+
+
+def address(*schemes: str) -> Callable[[str], str]:
+    """Return the check of an address of one of *schemes*."""
     allowed = " or ".join(f"{scheme}://host[:port]" for scheme in schemes)
 
     def check(text: str) -> str:
@@ -99,36 +174,25 @@ def _address(schemes: tuple[str, ...]) -> AfterValidator:
             raise ValueError(f"{allowed} without a path")
         return f"{parts.scheme}://{parts.netloc}"
 
-    return AfterValidator(check)
+    return check
 
 
-def _divides_hour(seconds: int) -> int:
-    if _HOUR_S % seconds:
-        raise ValueError("a whole number of seconds that divides 3600")
-    return seconds
-
-
-def _divides_day(seconds: int) -> int:
-    if seconds and _DAY_S % seconds:
-        raise ValueError("0 or a whole number of seconds that divides 86400")
-    return seconds
-
-
-def _database(name: str) -> str:
-    if not name or len(name.encode()) > _DATABASE_BYTES or any(c in '/\\. "$*<>:|?\0' for c in name):
+def database(text: str) -> str:
+    """Return a name that MongoDB takes."""
+    if len(plain(text).encode()) > _DATABASE_BYTES or any(c in '/\\. "$*<>:|?\0' for c in text):
         raise ValueError('1 to 63 bytes without / \\ . " $ * < > : | ? and spaces')
-    return name
+    return text
 
 
-def _endpoint(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
+def endpoint(text: str) -> Secret:
+    """Return where a database is."""
     is_uri = _URI.match(text) is not None
     hosts = (text.partition("://")[2] if is_uri else text).partition("/")[0].rpartition("@")[2].split(",")
     if not is_uri and not all(_HOST_AND_PORT.fullmatch(each.strip()) for each in text.split(",")):
         raise ValueError(_ENDPOINTS)
     if not all(_has_sound_port(host.strip()) for host in hosts):
         raise ValueError(f"{_ENDPOINTS}, with ports from 1 to 65535")
-    return value
+    return Secret(text)
 
 
 def _has_sound_port(host: str) -> bool:
@@ -138,38 +202,29 @@ def _has_sound_port(host: str) -> bool:
         return False
 
 
-def _base64(value: SecretStr) -> SecretStr:
+def base64_secret(text: str) -> Secret:
+    """Return a key that Coinbase made."""
     try:
-        sound = bool(base64.b64decode(value.get_secret_value(), validate=True))
+        sound = bool(base64.b64decode(text, validate=True))
     except ValueError:
         sound = False
     if not sound:
         raise ValueError("the secret as Coinbase gives it, which is base64")
-    return value
+    return Secret(text)
 
 
-def _certificates(path: Path) -> Path:
+def certificates(text: str) -> Path:
+    """Return the path of a file that can be read."""
     try:
-        with path.expanduser().open("rb"):
-            return path.expanduser()
+        path = Path(text).expanduser()
+        with path.open("rb"):
+            return path
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "no such path"
         raise ValueError(f"a file that can be read ({reason})") from error
 
 
-Level = Annotated[Literal["Debug", "Info", "Warning", "Error", "Critical"], BeforeValidator(_level)]
-Switch = Annotated[bool, BeforeValidator(switch)]
-Securities = Annotated[tuple[str, ...], BeforeValidator(_securities)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Workers = Annotated[int, Field(ge=1, le=BUCKETS)]
-Lines = Annotated[str, BeforeValidator(_lines)]
-Frequency = Annotated[Literal[100, 1000], BeforeValidator(_number)]
-Day = Annotated[int, Field(ge=0, le=_DAY_S), AfterValidator(_divides_day)]
-Window = Annotated[int, Field(ge=1, le=_HOUR_S), AfterValidator(_divides_hour)]
-Folder = Annotated[Path, AfterValidator(_full_path)]
-Database = Annotated[str, AfterValidator(_database)]
-Endpoint = Annotated[SecretStr, AfterValidator(_endpoint)]
-Base64 = Annotated[SecretStr, AfterValidator(_base64)]
-Certificates = Annotated[Path, AfterValidator(_certificates)]
-Socket = Annotated[str, _address(("ws", "wss"))]
-Site = Annotated[str, _address(("http", "https"))]
+port = number(1, 65535)
+workers = number(1, BUCKETS)
+socket = address("ws", "wss")
+site = address("http", "https")

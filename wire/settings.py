@@ -10,33 +10,14 @@ The fields' descriptions are the README's configuration table and what ``obl con
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-
-from wire.allowed import (
-    Base64,
-    Certificates,
-    Database,
-    Day,
-    Endpoint,
-    Folder,
-    Frequency,
-    Level,
-    Lines,
-    Port,
-    Securities,
-    Site,
-    Socket,
-    Switch,
-    Window,
-    Workers,
-    lines_of,
-    switch,
-)
+from wire import allowed
+from wire.allowed import Secret, lines_of, switch
 from wire.names import VENUES
 
 ENV_FILE = "vars.env"
@@ -46,6 +27,7 @@ PIPELINE_PORTS = 640
 _GIB = 1 << 30
 _L3_IMAGE_S = 3600
 """Order books are forty times as large as level books and change as little between images."""
+_DATA_DIR = Path("data")
 _SECRETS = (
     "MANAGER_AUTHKEY",
     "MONGODB_ENDPOINT",
@@ -67,143 +49,162 @@ class BadSetting(ValueError):
     """A setting cannot be used: its name, its value (never a secret's) and what is allowed, in one line."""
 
 
-class Settings(BaseModel):
-    """Every setting, its default and its meaning."""
+def _refused(name: str, value: object, can_be: str) -> BadSetting:
+    return BadSetting(f"{name}={value}: allowed is {can_be}")
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    loglevel: Level = Field("Info", description="Least severity that is logged.")
-    as_service: Switch = Field(
-        False, description="Log for journald: a priority in front of each line instead of the time."
-    )
-    use_env_file: Switch = Field(False, description="Also read vars.env; it never overrides the environment.")
-    securities: Securities = Field(
-        ("binance:BTCUSDT", "coinbase:BTC-USD"),
-        description="What the first start logs; afterwards the persisted set rules (obl add, obl remove).",
-    )
-    data_dir: Folder = Field(
-        Path("data"),
-        validate_default=True,
-        description="Journals, checkpoints, embedded database, secrets, logs.",
-    )
-    disk_reserve_bytes: int | None = Field(
-        None, ge=0, description="Bytes of DATA_DIR's disk left free (unset: the larger of 2 GiB and 5 %)."
-    )
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting: its type, its check, its meaning and its default."""
 
-    manager_host: str = Field("127.0.0.1", description="Address that control listens on for obl.")
-    manager_port: Port = Field(6634, description="Port that control listens on for obl.")
-    manager_authkey: SecretStr | None = Field(
-        None,
-        description="Key that obl and control share (unset: made at the first start, in "
+    loglevel: Annotated[str, allowed.level, "Least severity that is logged."] = "Info"
+    as_service: Annotated[
+        bool, allowed.switch, "Log for journald: a priority in front of each line instead of the time."
+    ] = False
+    use_env_file: Annotated[
+        bool, allowed.switch, "Also read vars.env; it never overrides the environment."
+    ] = False
+    securities: Annotated[
+        tuple[str, ...],
+        allowed.securities,
+        "What the first start logs; afterwards the persisted set rules (obl add, obl remove).",
+    ] = ("binance:BTCUSDT", "coinbase:BTC-USD")
+    data_dir: Annotated[Path, allowed.folder, "Journals, checkpoints, embedded database, secrets, logs."] = (
+        _DATA_DIR
+    )
+    disk_reserve_bytes: Annotated[
+        int | None,
+        allowed.number(0),
+        "Bytes of DATA_DIR's disk left free (unset: the larger of 2 GiB and 5 %).",
+    ] = None
+
+    manager_host: Annotated[str, allowed.plain, "Address that control listens on for obl."] = "127.0.0.1"
+    manager_port: Annotated[int, allowed.port, "Port that control listens on for obl."] = 6634
+    manager_authkey: Annotated[
+        Secret | None,
+        Secret,
+        "Key that obl and control share (unset: made at the first start, in "
         "DATA_DIR/secrets/manager_key; `secret` on loopback only).",
-    )
+    ] = None
 
-    mongodb_endpoint: Endpoint | None = Field(
-        None,
-        description="host:port[,host:port] or a mongodb:// URI of the database (unset: the embedded server).",
-    )
-    mongodb_database: Database = Field("orderbook&trades", description="Name of the database.")
-    mongodb_username: str | None = Field(None, description="User of the external database.")
-    mongodb_password: SecretStr | None = Field(None, description="The user's password.")
-    mongodb_authsource: str = Field("admin", description="Database that knows the user.")
-    mongodb_tls: Switch = Field(False, description="Speak TLS with the external database.")
-    mongodb_tls_ca_file: Certificates | None = Field(
-        None, description="Certificate authorities for that (unset: the system's)."
-    )
-    mongodb_embedded_port: Port = Field(27117, description="Port of the embedded server, on loopback.")
+    mongodb_endpoint: Annotated[
+        Secret | None,
+        allowed.endpoint,
+        "host:port[,host:port] or a mongodb:// URI of the database (unset: the embedded server).",
+    ] = None
+    mongodb_database: Annotated[str, allowed.database, "Name of the database."] = "orderbook&trades"
+    mongodb_username: Annotated[str | None, allowed.plain, "User of the external database."] = None
+    mongodb_password: Annotated[Secret | None, Secret, "The user's password."] = None
+    mongodb_authsource: Annotated[str, allowed.plain, "Database that knows the user."] = "admin"
+    mongodb_tls: Annotated[bool, allowed.switch, "Speak TLS with the external database."] = False
+    mongodb_tls_ca_file: Annotated[
+        Path | None, allowed.certificates, "Certificate authorities for that (unset: the system's)."
+    ] = None
+    mongodb_embedded_port: Annotated[int, allowed.port, "Port of the embedded server, on loopback."] = 27117
 
-    binance_ws_url: Socket = Field("wss://stream.binance.com:9443", description="Binance's websocket.")
-    binance_rest_url: Site = Field(
-        "https://api.binance.com",
-        description="Binance's REST interface (where it answers 451: https://data-api.binance.vision).",
+    binance_ws_url: Annotated[str, allowed.socket, "Binance's websocket."] = "wss://stream.binance.com:9443"
+    binance_rest_url: Annotated[
+        str, allowed.site, "Binance's REST interface (where it answers 451: https://data-api.binance.vision)."
+    ] = "https://api.binance.com"
+    coinbase_ws_url: Annotated[str, allowed.socket, "Coinbase Exchange's websocket."] = (
+        "wss://ws-feed.exchange.coinbase.com"
     )
-    coinbase_ws_url: Socket = Field(
-        "wss://ws-feed.exchange.coinbase.com", description="Coinbase Exchange's websocket."
+    coinbase_rest_url: Annotated[str, allowed.site, "Coinbase Exchange's REST interface."] = (
+        "https://api.exchange.coinbase.com"
     )
-    coinbase_rest_url: Site = Field(
-        "https://api.exchange.coinbase.com", description="Coinbase Exchange's REST interface."
-    )
-    coinbase_api_key: SecretStr | None = Field(
-        None, description="With secret and passphrase: every order (L3) instead of level 2."
-    )
-    coinbase_api_secret: Base64 | None = Field(None, description="See COINBASE_API_KEY.")
-    coinbase_api_passphrase: SecretStr | None = Field(None, description="See COINBASE_API_KEY.")
-    orderbook_updatefrequency: Frequency = Field(
-        1000, description="Milliseconds between Binance's depth updates: 1000 or 100."
-    )
+    coinbase_api_key: Annotated[
+        Secret | None, Secret, "With secret and passphrase: every order (L3) instead of level 2."
+    ] = None
+    coinbase_api_secret: Annotated[Secret | None, allowed.base64_secret, "See COINBASE_API_KEY."] = None
+    coinbase_api_passphrase: Annotated[Secret | None, Secret, "See COINBASE_API_KEY."] = None
+    orderbook_updatefrequency: Annotated[
+        int, allowed.frequency, "Milliseconds between Binance's depth updates: 1000 or 100."
+    ] = 1000
 
-    ingest_lines: Lines = Field(
-        "1",
-        description="Ingesters per venue that record the same twice: 1 or 2, or as `binance=2,coinbase=1`.",
-    )
-    book_workers: Workers = Field(1, description="Book maintainers; each takes its share of the securities.")
-    condition_workers: Workers = Field(1, description="Conditioners; likewise.")
-    store_writers: Workers = Field(1, description="Writers to the database; any takes any document.")
+    ingest_lines: Annotated[
+        str,
+        allowed.lines,
+        "Ingesters per venue that record the same twice: 1 or 2, or as `binance=2,coinbase=1`.",
+    ] = "1"
+    book_workers: Annotated[
+        int, allowed.workers, "Book maintainers; each takes its share of the securities."
+    ] = 1
+    condition_workers: Annotated[int, allowed.workers, "Conditioners; likewise."] = 1
+    store_writers: Annotated[int, allowed.workers, "Writers to the database; any takes any document."] = 1
 
-    window_seconds: Window = Field(
-        10, description="Length of a stored window; divides 3600 and is fixed with the database."
-    )
-    compact_seconds: Day = Field(
-        3600,
-        description="Span of time whose blocks are merged into few (obl compact); a multiple of "
+    window_seconds: Annotated[
+        int, allowed.window, "Length of a stored window; divides 3600 and is fixed with the database."
+    ] = 10
+    compact_seconds: Annotated[
+        int,
+        allowed.span,
+        "Span of time whose blocks are merged into few (obl compact); a multiple of "
         "WINDOW_SECONDS that divides 86400, fixed with the database; 0: never.",
+    ] = 3600
+    compact_after: Annotated[
+        int,
+        allowed.number(0),
+        "Seconds behind the newest stored data of a security after which a span is merged.",
+    ] = 7200
+    base_image_seconds: Annotated[
+        int, allowed.number(1), "Seconds between whole-book images (default 3600 where orders are recorded)."
+    ] = 600
+    change_interval_ms: Annotated[
+        int, allowed.number(0), "0: every update; else net changes per this many ms (divides the window)."
+    ] = 0
+    audit_seconds: Annotated[
+        int, allowed.number(0), "Seconds between comparisons of a book with a fresh REST snapshot; 0: none."
+    ] = 600
+    rotate_seconds: Annotated[
+        int, allowed.number(1), "Age at which a connection is replaced before the venue cuts it."
+    ] = 82800
+    checkpoint_seconds: Annotated[int, allowed.number(1, 60), "Seconds between checkpoints of a book."] = 60
+    journal_sync_ms: Annotated[int, allowed.number(0), "Milliseconds between fsyncs of the journal."] = 100
+    publish_linger_ms: Annotated[
+        int, allowed.number(0, 1000), "Milliseconds that frames are gathered before they are published."
+    ] = 5
+    journal_segment_bytes: Annotated[int, allowed.number(65536), "Size at which a segment is closed."] = (
+        67108864
     )
-    compact_after: int = Field(
-        7200,
-        ge=0,
-        description="Seconds behind the newest stored data of a security after which a span is merged.",
-    )
-    base_image_seconds: int = Field(
-        600, ge=1, description="Seconds between whole-book images (default 3600 where orders are recorded)."
-    )
-    change_interval_ms: int = Field(
-        0, ge=0, description="0: every update; else net changes per this many ms (divides the window)."
-    )
-    audit_seconds: int = Field(
-        600, ge=0, description="Seconds between comparisons of a book with a fresh REST snapshot; 0: none."
-    )
-    rotate_seconds: int = Field(
-        82800, ge=1, description="Age at which a connection is replaced before the venue cuts it."
-    )
-    checkpoint_seconds: int = Field(60, ge=1, le=60, description="Seconds between checkpoints of a book.")
-    journal_sync_ms: int = Field(100, ge=0, description="Milliseconds between fsyncs of the journal.")
-    publish_linger_ms: int = Field(
-        5, ge=0, le=1000, description="Milliseconds that frames are gathered before they are published."
-    )
-    journal_segment_bytes: int = Field(67108864, ge=65536, description="Size at which a segment is closed.")
-    journal_keep_seconds: int = Field(900, ge=0, description="Least age at which a segment may be dropped.")
-    journal_archive_dir: Folder | None = Field(
-        None, description="Where dropped segments are moved to (unset: they are deleted)."
-    )
+    journal_keep_seconds: Annotated[
+        int, allowed.number(0), "Least age at which a segment may be dropped."
+    ] = 900
+    journal_archive_dir: Annotated[
+        Path | None, allowed.folder, "Where dropped segments are moved to (unset: they are deleted)."
+    ] = None
 
-    pipeline_transport: Literal["ipc", "tcp"] = Field(
-        "ipc", description="How the stages speak to one another: Unix sockets or tcp."
-    )
-    pipeline_host: str = Field("127.0.0.1", description="Address of the stages when tcp.")
-    pipeline_port: Annotated[int, Field(ge=1, le=65536 - PIPELINE_PORTS)] = Field(
-        6700, description=f"First of {PIPELINE_PORTS} ports of the stages when tcp."
-    )
+    pipeline_transport: Annotated[
+        str, allowed.one_of("ipc", "tcp"), "How the stages speak to one another: Unix sockets or tcp."
+    ] = "ipc"
+    pipeline_host: Annotated[str, allowed.plain, "Address of the stages when tcp."] = "127.0.0.1"
+    pipeline_port: Annotated[
+        int,
+        allowed.number(1, 65536 - PIPELINE_PORTS),
+        f"First of {PIPELINE_PORTS} ports of the stages when tcp.",
+    ] = 6700
 
-    @model_validator(mode="after")
-    def _agree(self) -> "Settings":
+    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """Names of those that were not left to their default."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that do not go together."""
         if self.change_interval_ms and self.window_seconds * 1000 % self.change_interval_ms:
-            raise _disagree("CHANGE_INTERVAL_MS", self.change_interval_ms, "0 or a divisor of WINDOW_SECONDS")
+            raise _refused("CHANGE_INTERVAL_MS", self.change_interval_ms, "0 or a divisor of WINDOW_SECONDS")
         if self.compact_seconds % self.window_seconds:
-            raise _disagree("COMPACT_SECONDS", self.compact_seconds, "0 or a multiple of WINDOW_SECONDS")
+            raise _refused("COMPACT_SECONDS", self.compact_seconds, "0 or a multiple of WINDOW_SECONDS")
         keys = (self.coinbase_api_key, self.coinbase_api_secret, self.coinbase_api_passphrase)
         if any(keys) and not all(keys):
             names = "COINBASE_API_KEY, COINBASE_API_SECRET and COINBASE_API_PASSPHRASE"
-            raise _disagree("COINBASE_API_KEY", "***", f"all of {names}, or none")
+            raise _refused("COINBASE_API_KEY", "***", f"all of {names}, or none")
         if bool(self.mongodb_username) != bool(self.mongodb_password):
             name = "MONGODB_USERNAME" if self.mongodb_username else "MONGODB_PASSWORD"
-            raise _disagree(name, "***", "both MONGODB_USERNAME and MONGODB_PASSWORD, or neither")
-        key = self.manager_authkey.get_secret_value() if self.manager_authkey else ""
+            raise _refused(name, "***", "both MONGODB_USERNAME and MONGODB_PASSWORD, or neither")
+        key = self.manager_authkey.reveal() if self.manager_authkey else ""
         if key == "secret" and not is_loopback(self.manager_host):
-            allowed = "a key of your own: `secret` is accepted on loopback only, and MANAGER_HOST is not"
-            raise _disagree("MANAGER_AUTHKEY", "***", allowed)
+            own = "a key of your own: `secret` is accepted on loopback only, and MANAGER_HOST is not"
+            raise _refused("MANAGER_AUTHKEY", "***", own)
         if self.pipeline_transport == "tcp":
             self._ports_apart()
-        return self
 
     def _ports_apart(self) -> None:
         taken = range(self.pipeline_port, self.pipeline_port + PIPELINE_PORTS)
@@ -212,7 +213,7 @@ class Settings(BaseModel):
             ("MONGODB_EMBEDDED_PORT", self.mongodb_embedded_port),
         ):
             if port in taken:
-                raise _disagree(name, port, f"a port outside {taken.start}..{taken.stop - 1} (PIPELINE_PORT)")
+                raise _refused(name, port, f"a port outside {taken.start}..{taken.stop - 1} (PIPELINE_PORT)")
 
     @property
     def embedded(self) -> bool:
@@ -234,7 +235,7 @@ class Settings(BaseModel):
 
     def image_seconds(self, book: str) -> int:
         """Return the seconds between base images of a *book* (``l2`` or ``l3``) without a policy."""
-        if book == "l3" and "base_image_seconds" not in self.model_fields_set:
+        if book == "l3" and "base_image_seconds" not in self.given:
             return _L3_IMAGE_S
         return self.base_image_seconds
 
@@ -254,7 +255,7 @@ class Settings(BaseModel):
     def warnings(self) -> list[str]:
         """Return what is allowed but unwise, one line each."""
         found = []
-        if self.manager_authkey and self.manager_authkey.get_secret_value() == "secret":
+        if self.manager_authkey and self.manager_authkey.reveal() == "secret":
             found.append("MANAGER_AUTHKEY is the well-known `secret`: anybody on this host may command")
         if self.pipeline_transport == "tcp" and not is_loopback(self.pipeline_host):
             found.append("PIPELINE_HOST is not loopback and the stages' sockets have no authentication")
@@ -263,9 +264,9 @@ class Settings(BaseModel):
     def shown(self) -> dict[str, Any]:
         """Return the settings in force by variable name, secrets as ``***``."""
         values: dict[str, Any] = {}
-        for name in type(self).model_fields:
+        for name in SETTINGS:
             value = getattr(self, name)
-            if isinstance(value, SecretStr):
+            if isinstance(value, Secret):
                 value = _redacted(name, value)
             elif isinstance(value, Path):
                 value = str(value)
@@ -275,11 +276,11 @@ class Settings(BaseModel):
         return values
 
 
-def _redacted(name: str, value: SecretStr) -> str:
+def _redacted(name: str, value: Secret) -> str:
     """Return *value* as it may be seen: only an endpoint, and of that not its user and password."""
     if name != "mongodb_endpoint":
         return "***"
-    without_user = re.sub(r"//.*@", "//***@", value.get_secret_value())
+    without_user = re.sub(r"//.*@", "//***@", value.reveal())
     return _SECRET_OPTIONS.sub(r"\1***", without_user)
 
 
@@ -291,6 +292,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+_CHECKS: dict[str, Callable[[str], Any]] = {}
+SETTINGS: dict[str, str] = {}
+"""What each attribute means; its variable is its name in upper case."""
+
+for _name, _type in Settings.__annotations__.items():
+    if metadata := getattr(_type, "__metadata__", None):
+        _CHECKS[_name], SETTINGS[_name] = metadata
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings of *environ* (and of ``vars.env``, if it says so).
 
@@ -300,17 +310,21 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     given = {name: value for name, value in environ.items() if value != ""}
     if _says_yes(given.get("USE_ENV_FILE", "")):
         given = {**_env_file(), **given}
-    values: dict[str, Any] = {}
-    for field in Settings.model_fields:
-        name = field.upper()
+    values = {}
+    for setting, check in _CHECKS.items():
+        name = setting.upper()
         if name in given:
-            values[field] = given[name]
+            values[setting] = _checked(name, given[name], check)
         elif name in _SECRETS and f"{name}_FILE" in given:
-            values[field] = _from_file(f"{name}_FILE", given[f"{name}_FILE"])
+            values[setting] = _checked(name, _from_file(f"{name}_FILE", given[f"{name}_FILE"]), check)
+    return Settings(**{"data_dir": _DATA_DIR.absolute(), **values}, given=frozenset(values))
+
+
+def _checked(name: str, text: str, check: Callable[[str], Any]) -> Any:
     try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        raise BadSetting(_one_sentence(error, values)) from None
+        return check(text)
+    except ValueError as error:
+        raise _refused(name, "***" if name in _SECRETS else repr(text), str(error)) from None
 
 
 def _says_yes(text: str) -> bool:
@@ -343,29 +357,3 @@ def _from_file(name: str, path: str) -> str:
     if not text:
         raise BadSetting(f"{name}={path!r}: allowed is a file with it (this is empty)")
     return text
-
-
-class _Disagree(ValueError):
-    """Carries a whole sentence through pydantic."""
-
-
-def _disagree(name: str, value: object, allowed: str) -> _Disagree:
-    return _Disagree(f"{name}={value}: allowed is {allowed}")
-
-
-def _one_sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
-    first = error.errors(include_url=False)[0]
-    reason = (first.get("ctx") or {}).get("error")
-    if isinstance(reason, _Disagree):
-        return str(reason)
-    field = str(first["loc"][0])
-    name = field.upper()
-    value = "***" if name in _SECRETS else repr(values.get(field))
-    return f"{name}={value}: allowed is {reason or _allowed(first['msg'])}"
-
-
-def _allowed(message: str) -> str:
-    """Return what one of pydantic's own checks allows, of its *message*."""
-    allowed = message.removeprefix("Input should be ").partition(", unable")[0]
-    is_bound = allowed.startswith(("greater", "less"))
-    return f"a number {allowed}" if is_bound else allowed[0].lower() + allowed[1:]

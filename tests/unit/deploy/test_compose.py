@@ -73,7 +73,7 @@ def test_the_loggers_settings_are_accepted_and_name_the_members_and_user_that_ar
     settings = load_settings({**environment, "MONGODB_PASSWORD": "made at the first start"})
     script = (DEPLOY / "mongo-init.js").read_text()
     assert settings.mongodb_endpoint is not None
-    hosts = address(settings.mongodb_endpoint.get_secret_value())
+    hosts = address(settings.mongodb_endpoint.reveal())
     assert hosts == ",".join(f"{name}:27017" for name in MEMBERS)
     assert all(f'"{name}:27017"' in script for name in MEMBERS)
     assert f'user: "{settings.mongodb_username}"' in script

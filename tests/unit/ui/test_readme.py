@@ -3,16 +3,15 @@
 import re
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from ui import live
-from wire.settings import Settings
+from wire.allowed import Secret
+from wire.settings import SETTINGS, Settings
 
 README = Path(__file__).parents[3] / "README.md"
 
 
 def shown(value: object) -> str:
-    if value is None or isinstance(value, SecretStr):
+    if value is None or isinstance(value, Secret):
         return ""
     if isinstance(value, tuple):
         value = ",".join(value)
@@ -21,8 +20,8 @@ def shown(value: object) -> str:
 
 def settings_table() -> str:
     rows = [
-        f"| `{name.upper()}` | {shown(field.default)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
+        f"| `{name.upper()}` | {shown(getattr(Settings, name))} | {meaning} |"
+        for name, meaning in SETTINGS.items()
     ]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
 
