@@ -15,7 +15,7 @@ from book.depth import Depth
 from book.naming import order_texts
 from book.security import Security
 from venue.api import OrderKind, Reason
-from venue.numbers import text
+from venue.decimals import text
 from wire.names import bucket_of, venue_of
 from wire.runs import ABSENT, Audit, Changes, Hole, Image, Orders, RunMessage, Trades, equal_pct
 from wire.times import iso

@@ -24,6 +24,7 @@ from book.sync import Update
 from venue import numbers
 from venue.api import BookSnapshot, OrderEvent, OrderSnapshot
 from venue.columns import EventColumns
+from venue.decimals import BadNumber
 from wire.messages import Policy
 from wire.runs import ABSENT, Image, Orders
 
@@ -322,7 +323,7 @@ class OrderFlow:
             if finer.scale <= MAX_SCALE:
                 self.funds_scale = finer.scale
                 return self._funds(funds)
-        except (numbers.TooLarge, numbers.BadNumber):
+        except (numbers.TooLarge, BadNumber):
             pass
         if len(funds) == 1:
             self.refused_funds += 1

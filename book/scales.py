@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from venue import numbers
+from venue.decimals import BadNumber
 
 Column = NDArray[np.int64]
 
@@ -83,7 +84,7 @@ def _column(texts: Sequence[str], scale: int) -> tuple[Column | None, int]:
         return numbers.exact(texts, scale), scale
     except numbers.Finer as finer:
         return None, finer.scale
-    except (numbers.TooLarge, numbers.BadNumber) as error:
+    except (numbers.TooLarge, BadNumber) as error:
         raise Refused(str(error)) from error
 
 

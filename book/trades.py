@@ -25,8 +25,9 @@ from book.scales import Column, Finer, Refused, Scales, exact, factor, raised
 from book.source import Source
 from book.tape import Print, Tape
 from book.windows import Windows
+from venue.decimals import is_number
 from venue.leap import Leaps
-from venue.numbers import at_scale, is_number
+from venue.numbers import at_scale
 from wire.runs import Marks, Trades
 
 

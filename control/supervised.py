@@ -5,46 +5,13 @@ programs start again whenever they end.
 """
 
 import os
-import socket
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Error, ServerProxy
-
-from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from wire.log import log
 
 _SOCKET = "supervisor.sock"
 _RUNNING = "RUNNING"
-
-ANSWER_S = 5.0
-"""It answers in milliseconds, or it is stopped or stuck: control goes on without it."""
-
-
-class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]  # (untyped)
-    """One that does not wait for ever."""
-
-    socketfile: str
-
-    def connect(self) -> None:
-        """Connect to the socket's file."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ANSWER_S)
-        self.sock.connect(self.socketfile)
-
-
-class Transport(SupervisorTransport):  # type: ignore[misc]  # (untyped)
-    """The way to the supervisord whose Unix socket is at *path*; ``TimeoutError``: it does not answer."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(None, None, f"unix://{path}")
-        self._path = str(path)
-        self._get_connection = self._dial
-
-    def _dial(self) -> _Connection:
-        connection = _Connection("localhost")
-        connection.socketfile = self._path
-        return connection
 
 
 class Supervisor:
@@ -111,10 +78,11 @@ class Supervisor:
     def _call(self, method: str, *arguments: str) -> Any:
         if not self.pid():
             return None
+        from control import supervisor_calls  # (the libraries cost half of control's start)
+
         try:
-            with ServerProxy("http://127.0.0.1", Transport(self._path)) as server:
-                return getattr(server.supervisor, method)(*arguments)
-        except (OSError, Error) as error:
+            return supervisor_calls.call(self._path, method, *arguments)
+        except supervisor_calls.FAILURES as error:
             log.warning(
                 'event=supervisord_refused call="%s %s" reason="%s"', method, " ".join(arguments), error
             )

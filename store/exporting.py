@@ -31,7 +31,7 @@ from store import shapes
 from store.answers import Answer, Book, Changes, Gap, Gaps, OrderEvents, Trades
 from store.documents import READING
 from store.tabular import FEEDS, Batch, Column, Kind, table
-from venue.numbers import MAX_SCALE, text
+from venue.decimals import MAX_SCALE, text
 from wire.names import venue_of
 from wire.runs import ABSENT
 from wire.times import iso

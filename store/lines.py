@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from store.series import NO_ID, NONE, Bars, Depth, Tops
-from venue.numbers import text
+from venue.decimals import text
 from wire.names import venue_of
 from wire.times import iso
 

@@ -15,7 +15,7 @@ from bson.decimal128 import Decimal128
 
 from store.original import SIGNIFICANT, decimal_of, decimals_of
 from store.times import BadTime, moment
-from venue.numbers import MAX_SCALE
+from venue.decimals import MAX_SCALE
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

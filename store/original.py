@@ -24,7 +24,7 @@ from bson.decimal128 import Decimal128
 from store.answers import Answer, Book, Changes, Gap, Trades
 from store.leveled import leveled
 from store.timeline import Timed, by_time
-from venue.numbers import MAX_SCALE, text
+from venue.decimals import MAX_SCALE, text
 from wire.names import symbol_of
 
 SIGNIFICANT = 10_000

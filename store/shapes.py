@@ -12,7 +12,7 @@ from condition.codec import Ids, Int64s
 from store.answers import Answer, Book, Changes, Gap, OrderEvents, Span, Trades
 from store.timeline import by_time
 from venue.api import OrderKind, Reason, Side
-from venue.numbers import text
+from venue.decimals import text
 from wire.names import venue_of
 from wire.runs import ABSENT
 from wire.times import iso

@@ -1,7 +1,8 @@
 """What a venue module gives the rest: its messages decoded, and the requests to send.
 
 A venue is a module with these functions, pure: bytes in, values out.  Prices and sizes stay the
-exchange's own text here; venue.numbers makes exact integers of them in one place.
+exchange's own text here; venue.numbers makes exact integers of them in one place.  What reads columns
+needs numpy, which an ingester, who needs neither, does not spend its start on: ``columns`` imports it.
 
 feed            venue      book   update id
 ``depth``       binance    l2     U/u
@@ -11,12 +12,14 @@ feed            venue      book   update id
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from venue.columns import Columns
 from venue.routes import Routes
+
+if TYPE_CHECKING:
+    from venue.columns import Columns
 
 Level = tuple[str, str]
 """Price and size as the exchange wrote them: text that ``numbers.exact`` has yet to check."""
@@ -294,7 +297,7 @@ class Venue(Protocol):
             UnknownFrame: nothing that this venue sends, or a value that cannot be true.
         """
 
-    def columns(self, frames: Sequence[bytes], feed: str) -> Columns | None:
+    def columns(self, frames: Sequence[bytes], feed: str) -> "Columns | None":
         """Return what all of *frames* say at once: of each exactly what ``decode`` says, only much faster.
 
         None where one of them is something else, cannot be true, or is merely not written in the usual

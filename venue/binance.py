@@ -13,7 +13,7 @@ symbols upper case, both UTF-8.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -34,7 +34,7 @@ from venue.api import (
     Trade,
     UnknownFrame,
 )
-from venue.binance_columns import KIND_WITHIN, Id, Ms, Symbol, TradeFrame, columns
+from venue.binance_frames import KIND_WITHIN, Id, Ms, Symbol, TradeFrame
 from venue.binance_rest import (
     instruments,
     instruments_request,
@@ -48,6 +48,9 @@ from venue.binance_routes import compiled as compiled_routes
 from venue.checks import GARBAGE, check_number, check_prices, one_line, route_of
 from venue.routes import Routes, run_of
 from venue.times import NS_PER_MS
+
+if TYPE_CHECKING:
+    from venue.columns import Columns
 
 __all__ = [
     "BUDGET",
@@ -275,6 +278,13 @@ def _unrecorded(seen: _AnyFrame) -> Ignored:
     if not stream:
         raise UnknownFrame(f"a payload without a type in the stream {seen.stream[:40]!r}")
     return Ignored(symbol.upper(), stream)
+
+
+def columns(frames: Sequence[bytes], feed: str) -> "Columns | None":  # noqa: ARG001 - the same for all venues
+    """Return what *frames* say; None unless all are depth updates and trades as the venue writes them."""
+    from venue import binance_columns
+
+    return binance_columns.columns(frames)
 
 
 def _why(answer: Control) -> str:

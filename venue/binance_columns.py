@@ -17,11 +17,12 @@ compiled, ``venue.binance_loops`` reads frames first: a third of the time, and t
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import attrgetter
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 
+from venue.binance_frames import KIND_WITHIN, Id, Ms, Symbol, TradeFrame
 from venue.checks import GARBAGE
 from venue.columns import Columns, DepthColumns, TradeColumns
 from venue.numbers import Int64s, uniform
@@ -33,15 +34,6 @@ except ImportError:
     COMPILED = False
 else:
     COMPILED = True
-
-LARGEST_ID = 2**63 - 1
-
-Id = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
-Ms = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
-Symbol = Annotated[str, msgspec.Meta(min_length=1)]
-
-KIND_WITHIN = 160
-"""The type stands behind the stream's name; a frame that has it later is decoded the slow way."""
 
 _DIGITS = b"0123456789"
 _LEVEL, _EMPTY = b'[".","."]', b"[]"
@@ -57,25 +49,6 @@ _SAFE_DIGITS = 18
 _NONE = np.empty(0, dtype=np.int64)
 NO_DEPTH = DepthColumns((), (), (), _NONE, 0, _NONE, _NONE)
 NO_TRADES = TradeColumns((), (), b"", 0, _NONE, _NONE)
-
-
-class TradeData(msgspec.Struct, gc=False):
-    """A trade as the venue names its fields."""
-
-    e: Literal["trade"]
-    s: Symbol
-    t: Id
-    p: str
-    q: str
-    T: Ms
-    m: bool
-
-
-class TradeFrame(msgspec.Struct, gc=False):
-    """A trade in its stream."""
-
-    stream: str
-    data: TradeData
 
 
 class _Depth(msgspec.Struct, gc=False):
@@ -100,7 +73,7 @@ _depth_fields = attrgetter("E", "U", "u", "b", "a")
 _trade_fields = attrgetter("t", "T", "p", "q", "m")
 
 
-def columns(frames: Sequence[bytes], feed: str) -> Columns | None:  # noqa: ARG001 - the same for all venues
+def columns(frames: Sequence[bytes]) -> Columns | None:
     """Return what *frames* say; None unless all are depth updates and trades as the venue writes them."""
     return (compiled(frames) if COMPILED else None) or plain(frames)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from venue.api import BookSnapshot, Instrument, Level, RestRequest, Side, Trade, UnknownFrame
 from venue.checks import GARBAGE, check_number, check_prices, one_line
-from venue.numbers import scale_of
+from venue.decimals import scale_of
 from venue.times import LAST_MS, NS_PER_MS
 
 _VENUE = "binance"

@@ -17,7 +17,7 @@ from venue.api import (
     Trade,
     UnknownFrame,
 )
-from venue.numbers import BadNumber, is_number
+from venue.decimals import BadNumber, is_number
 from venue.times import BadTime
 
 GARBAGE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadNumber, BadTime)

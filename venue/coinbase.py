@@ -19,10 +19,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from venue import coinbase_columns
 from venue.api import (
     Ack,
     Budget,
@@ -50,9 +50,11 @@ from venue.coinbase_rest import (
     trades,
     trades_request,
 )
-from venue.columns import Columns
 from venue.routes import Routes
 from venue.times import nanoseconds
+
+if TYPE_CHECKING:
+    from venue.columns import Columns
 
 __all__ = [
     "BUDGET",
@@ -244,8 +246,10 @@ def decode(frame: bytes, feed: str) -> Decoded:
         raise UnknownFrame(f"not a frame of {NAME}: {error}") from error
 
 
-def columns(frames: Sequence[bytes], feed: str) -> Columns | None:
+def columns(frames: Sequence[bytes], feed: str) -> "Columns | None":
     """Return what *frames* of ``full`` say; None of ``level2_batch``, whose decimals differ."""
+    from venue import coinbase_columns
+
     return coinbase_columns.columns(frames) if feed == "full" else None
 
 

@@ -16,7 +16,7 @@ from venue.api import (
     UnknownFrame,
 )
 from venue.checks import GARBAGE, check_number, check_prices, integer, one_line, order_uuid
-from venue.numbers import scale_of
+from venue.decimals import scale_of
 from venue.times import nanoseconds
 
 _VENUE = "coinbase"

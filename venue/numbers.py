@@ -1,7 +1,6 @@
 """Makes exact integers of the exchanges' decimal text, and back; no float on the way.
 
-A number is ``digits`` or ``digits.digits`` in ASCII: no sign, exponent, space, "NaN" or "Infinity".  At
-scale s it becomes the int64 ``number * 10**s``.  Trailing zeros never make it finer: "1.50" fits scale 1.
+At scale s a number of ``venue.decimals`` becomes the int64 ``number * 10**s``.
 
 refusal    meaning                                        what the caller does
 BadNumber  the text is no such number                     drops the message, counts it
@@ -12,12 +11,12 @@ Of several in one batch the first of this table is raised, whichever comes first
 Finer names the scale that all of the batch needs.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from venue.decimals import MAX_SCALE, BadNumber, is_number, scale_of, text
 from wire.runs import ABSENT
 
 try:
@@ -28,9 +27,6 @@ else:
     COMPILED = True
 
 Int64s = NDArray[np.int64]
-
-MAX_SCALE = 18
-"""10**18 is the largest power of ten in 64 bits: at a finer scale not even 1 would fit."""
 
 LARGEST = 2**63 - 1
 
@@ -46,11 +42,6 @@ _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _POWERS = 10 ** np.arange(MAX_SCALE + 1, dtype=np.int64)
 _FACTORS = {n: 10**n if n >= 0 else -(10**-n) for n in range(-MAX_SCALE, MAX_SCALE + 1)}
 """What a number is multiplied by for so many decimals more; below 0: what it is divided by for fewer."""
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-
-
-class BadNumber(ValueError):
-    """The text is not a finite decimal number without sign or exponent."""
 
 
 class Finer(ValueError):
@@ -63,25 +54,6 @@ class Finer(ValueError):
 
 class TooLarge(ValueError):
     """A number does not fit 64 bits at its scale."""
-
-
-def is_number(text: str) -> bool:
-    """Say whether *text* is a number that ``exact`` can read at some scale, if it is not too large."""
-    return _NUMBER.fullmatch(text) is not None
-
-
-def scale_of(text: str) -> int:
-    """Return the decimals that *text* needs.
-
-    Raises:
-        BadNumber: *text* is no number.
-
-    >>> scale_of("0.00100000"), scale_of("10")
-    (3, 0)
-    """
-    if not is_number(text):
-        raise BadNumber(f"not a number: {text[:40]!r}")
-    return len(text.partition(".")[2].rstrip("0"))
 
 
 def exact(texts: Sequence[str], scale: int) -> Int64s:
@@ -116,20 +88,6 @@ def rescale(values: Int64s, from_scale: int, to_scale: int) -> Int64s:
     if rest.any():
         raise Finer(max(scale_of(text(abs(int(v)), from_scale)) for v in present[rest != 0]))
     return np.where(absent, ABSENT, divided)
-
-
-def text(value: int, scale: int) -> str:
-    """Return *value* units of ``10**-scale`` as decimal text, without exponent or trailing zeros.
-
-    >>> text(2683800, 3), text(-5, 2), text(0, 8)
-    ('2683.8', '-0.05', '0')
-    """
-    sign, digits = ("-", str(-value)) if value < 0 else ("", str(value))
-    if scale <= 0:
-        return sign + digits
-    digits = digits.rjust(scale + 1, "0")
-    fraction = digits[-scale:].rstrip("0")
-    return f"{sign}{digits[:-scale]}.{fraction}" if fraction else sign + digits[:-scale]
 
 
 def uniform(joined: bytes, count: int) -> tuple[int, Int64s] | None:
@@ -232,7 +190,7 @@ def _exact_singly(texts: Sequence[str], scale: int) -> Int64s:
     """Return them by the plain rule, which alone decides what is refused and why."""
     numbers, needed = [], scale
     for each in texts:
-        if _NUMBER.fullmatch(each) is None:
+        if not is_number(each):
             raise BadNumber(f"not a number: {each[:40]!r}")
         whole, _, fraction = each.partition(".")
         if len(fraction) > scale:

@@ -11,7 +11,7 @@ from store.answers import Trades
 from store.history import Archive, InHole
 from tests.simulator.process import Simulator
 from tests.system.test_end_to_end import certified_sides, orders, sides, without_ids
-from venue.numbers import text
+from venue.decimals import text
 
 Ids = set[int]
 

@@ -21,7 +21,7 @@ from store.history import Archive
 from store.times import moment
 from tests.simulator.process import Simulator, running
 from tests.system.running import KEY, Logger, exchanges
-from venue.numbers import text
+from venue.decimals import text
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

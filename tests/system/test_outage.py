@@ -20,7 +20,7 @@ from store.history import Archive
 from tests.embedded import Server
 from tests.simulator.process import Simulator, running
 from tests.system.running import KEY, Logger, exchanges
-from venue.numbers import text
+from venue.decimals import text
 
 FRAMES_A_SECOND = int(os.environ.get("OUTAGE_FRAMES", "300"))
 """Of 46 level changes each: in 2021 three symbols sent 29 depth updates with 309 changes a second."""

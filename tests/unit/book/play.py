@@ -12,7 +12,7 @@ from book.windows import Recipe
 from journal.group import Group
 from tests.journaled import Journal, unpacked
 from venue import VENUES
-from venue.numbers import text
+from venue.decimals import text
 from wire.names import BUCKETS
 from wire.runs import Audit, Begin, Changes, Cut, Healed, Image, Mark, Orders, RunMessage, Trades
 

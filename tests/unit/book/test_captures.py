@@ -15,7 +15,7 @@ from book.sync import State, Sync, Update
 from tests import captures
 from tests.journaled import groups_of_capture, unpacked
 from tests.unit.book.play import copied, ints, maintainer, of_type, play, stored
-from venue.numbers import text
+from venue.decimals import text
 from wire.messages import Policy
 from wire.runs import Changes, Hole, Image, Orders, RunMessage, Trades
 

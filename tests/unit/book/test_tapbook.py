@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from book import live
 from book.tapbook import TapBook
 from tests.unit.store.recorded import LINE, Market, State, lively
-from venue.numbers import text
+from venue.decimals import text
 
 
 def shown(state: State) -> tuple[list[list[str]], list[list[str]]]:

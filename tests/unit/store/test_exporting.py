@@ -19,7 +19,7 @@ from tests.embedded import Server
 from tests.unit.store.recorded import Market, S, lively
 from tests.unit.store.test_commands import market, obl
 from tests.unit.store.test_history import fresh, store
-from venue.numbers import text
+from venue.decimals import text
 from wire.runs import ABSENT
 from wire.times import iso
 

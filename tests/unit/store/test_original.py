@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from condition.codec import ChangeColumns, TradeColumns
 from store.answers import Answer, Book, Changes, Trades
 from store.original import decimal_of, decimals_of, documents, grouped, number
-from venue.numbers import text
+from venue.decimals import text
 
 T0 = 1_800_000_000_000_000_000
 MS = 1_000_000

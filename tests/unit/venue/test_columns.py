@@ -10,7 +10,8 @@ from tests import captures
 from venue import binance, binance_columns, coinbase
 from venue.api import DepthUpdate, Trade, UnknownFrame
 from venue.columns import Columns
-from venue.numbers import BadNumber, exact
+from venue.decimals import BadNumber
+from venue.numbers import exact
 
 numbers = st.sampled_from(["1.50", "0.10", "27.00", "123456789012345.25", "00.01"])
 levels = st.lists(st.tuples(numbers, numbers), max_size=3)

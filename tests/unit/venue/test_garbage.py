@@ -22,7 +22,8 @@ from venue.api import (
     UnknownFrame,
 )
 from venue.checks import route_of
-from venue.numbers import BadNumber, TooLarge, exact
+from venue.decimals import BadNumber
+from venue.numbers import TooLarge, exact
 
 FEEDS = [("binance", "depth"), ("coinbase", "full"), ("coinbase", "level2_batch")]
 GOLDEN = {feed: (FOLDER / f"{feed[0]}.{feed[1]}.frames").read_bytes().splitlines() for feed in FEEDS}

@@ -9,20 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from venue.numbers import (
-    COMPILED,
-    LARGEST,
-    MAX_SCALE,
-    BadNumber,
-    Finer,
-    TooLarge,
-    at_scale,
-    exact,
-    plain_at_scale,
-    rescale,
-    scale_of,
-    text,
-)
+from venue.decimals import MAX_SCALE, BadNumber, scale_of, text
+from venue.numbers import COMPILED, LARGEST, Finer, TooLarge, at_scale, exact, plain_at_scale, rescale
 from wire.runs import ABSENT
 
 WRONG = [
