@@ -31,7 +31,7 @@ from wire.endpoints import Endpoints
 from wire.folders import make_folder, sync_folder
 from wire.messages import BadMessage, Beat, Desired, Policy, Reply, Request, pack, unpack
 from wire.secrets import made_once
-from wire.service import BEAT_SECONDS, CannotRun, Loop, Socket, log, resident_bytes, run_process
+from wire.service import BEAT_SECONDS, CannotRun, Loop, log, resident_bytes, run_process
 from wire.settings import Settings
 
 DESIRED_FILE = "control/desired.msgpack"
@@ -121,12 +121,13 @@ class Control:
             self._now(),
             supervised if self._supervisor.pid() else (),
         )
-        self._people = self._listen(_keys(settings))
+        self._people = loop.context.socket(zmq.ROUTER)
+        key = manager_key(settings)
+        threading.Thread(target=self._derive, args=(key,), name="keys", daemon=True).start()
         self._processes = loop.socket(zmq.ROUTER, bind=endpoints.beats())
         self._processes.router_mandatory = True
         self._processes.router_handover = True
         self._desired = loop.socket(zmq.PUB, bind=endpoints.desired(), high_water=10)
-        loop.on_readable(self._people, self._hear_people)
         loop.on_readable(self._processes, self._hear_processes)
         self._started_ns = time.time_ns()
         loop.once(0, self._own_beats)
@@ -160,11 +161,16 @@ class Control:
         log.info("event=first_start securities=%s", ",".join(registry.names(desired)))
         return desired
 
-    def _listen(self, keys: Keys) -> Socket:
+    def _derive(self, key: str) -> None:
+        """Run in a thread: the stages hear what to record before people can ask."""
+        keys = derive(key)
+        self._loop.post(partial(self._listen, keys))
+
+    def _listen(self, keys: Keys) -> None:
         self._allowed = keys.client.public
         self._zap = self._loop.socket(zmq.REP, bind=ZAP_ENDPOINT)
         self._loop.on_readable(self._zap, self._let_in)
-        people = self._loop.context.socket(zmq.ROUTER)
+        people = self._people
         people.curve_server = True
         people.curve_secretkey = keys.server.secret
         people.curve_publickey = keys.server.public
@@ -185,8 +191,8 @@ class Control:
             ) from error
         for warning in self._settings.warnings():
             log.warning('event=unwise reason="%s"', warning)
+        self._loop.on_readable(people, self._hear_people)
         log.info("event=listening host=%s port=%d", host, port)
-        return people
 
     # --- hearing -----------------------------------------------------------------------------
 
@@ -336,10 +342,6 @@ def manager_key(settings: Settings) -> str:
     if settings.manager_authkey is not None:
         return settings.manager_authkey.reveal()
     return made_once(settings.data_dir / KEY_FILE, _KEY_BYTES)
-
-
-def _keys(settings: Settings) -> Keys:
-    return derive(manager_key(settings))
 
 
 def _build(loop: Loop, settings: Settings, endpoints: Endpoints, _: object) -> Control:

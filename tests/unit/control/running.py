@@ -73,7 +73,7 @@ class Installation:
         process = self.popen("-m", "control.process", **environ)
         lines = []
         assert process.stdout is not None
-        while "event=started" not in (lines[-1] if lines else ""):
+        while "event=listening" not in (lines[-1] if lines else ""):
             line = process.stdout.readline()
             assert line, lines
             lines.append(line)
