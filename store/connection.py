@@ -8,7 +8,6 @@ unset                                the embedded one, 127.0.0.1, its own port  
 No password appears in an error.
 """
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,12 +23,10 @@ from pymongo.errors import (
 )
 
 from store.documents import READING
+from store.login import EMBEDDED_HOST, EMBEDDED_USER, embedded_password
 from store.outcome import one_line
-from wire.secrets import made_once
 from wire.settings import BadSetting, Settings
 
-EMBEDDED_HOST = "127.0.0.1"
-EMBEDDED_USER = "obl"
 DEFAULT_PORT = 27017
 
 SELECT_MS = 3_000
@@ -47,20 +44,6 @@ _FULL = frozenset({14031})
 
 class NoDatabase(Exception):
     """The database cannot be used; the text is one line that says what to do."""
-
-
-def password_file(settings: Settings) -> Path:
-    """Return where the embedded server's password lies."""
-    return settings.data_dir / "secrets" / "mongodb_password"
-
-
-def embedded_password(settings: Settings) -> str:
-    """Return the embedded server's password, made at the first call.
-
-    Raises:
-        CannotKeep: the file cannot be made or read.
-    """
-    return made_once(password_file(settings), 24)
 
 
 def connect(settings: Settings, **options: Any) -> MongoClient[dict[str, Any]]:

@@ -25,20 +25,13 @@ flag                              why
 import hashlib
 import os
 import socket
-import subprocess
 import sys
 import sysconfig
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
-
-from store.connection import EMBEDDED_HOST, EMBEDDED_USER, embedded_password
-from store.outcome import one_line
+from store.login import EMBEDDED_HOST, CannotServe, embedded_password
 from wire.folders import make_folder
-from wire.parent import die_with_supervisor, follow_parent
+from wire.parent import die_with_supervisor
 from wire.secrets import CannotKeep
 from wire.settings import BadSetting, Settings, load_settings
 
@@ -49,13 +42,6 @@ OPLOG_SECONDS = 1
 
 _USER_MARK = "obl_user"
 """In the database's folder: a digest of the password that its user has."""
-_USER_EXISTS = 51003
-_START_MS = 30_000
-_STOP_S = 20
-
-
-class CannotServe(Exception):
-    """The server cannot start; one line says why."""
 
 
 def folder_of(settings: Settings) -> Path:
@@ -95,7 +81,10 @@ def prepare(settings: Settings) -> None:
         (settings.data_dir / "database.toml").touch()
         marked = folder / _USER_MARK
         if not marked.exists() or marked.read_text() != mark:
-            _make_user(settings, password)
+            from store import first_user  # (the driver, which later starts need not wait for)
+
+            port = _free_port()
+            first_user.make(command(settings, port=port, auth=False), port, password)
             marked.write_text(mark)
             marked.chmod(0o600)
     except OSError as error:
@@ -111,6 +100,12 @@ def busy(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((EMBEDDED_HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def main() -> None:
@@ -131,44 +126,6 @@ def _program() -> Path:
     if not found.exists():
         raise CannotServe(f"{SERVER} is not installed: pip install SecantusDB")
     return found
-
-
-def _make_user(settings: Settings, password: str) -> None:
-    with socket.socket() as probe:
-        probe.bind((EMBEDDED_HOST, 0))
-        port = probe.getsockname()[1]
-    words = command(settings, port=port, auth=False)
-    server = subprocess.Popen(  # noqa: S603 our own
-        words,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=follow_parent,  # noqa: PLW1509 there is no other thread yet
-    )
-    try:
-        with MongoClient[dict[str, object]](
-            EMBEDDED_HOST, port, directConnection=True, serverSelectionTimeoutMS=_START_MS
-        ) as client:
-            _grant(client, password)
-    except PyMongoError as error:
-        ended = server.poll()
-        reason = f"it ended with {ended}" if ended is not None else one_line(error)
-        raise CannotServe(f"the embedded database cannot make its user: {reason}") from error
-    finally:
-        server.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(_STOP_S)
-        server.kill()
-        server.wait()
-
-
-def _grant(client: MongoClient[dict[str, object]], password: str) -> None:
-    rights: dict[str, Any] = {"pwd": password, "roles": [{"role": "readWriteAnyDatabase", "db": "admin"}]}
-    try:
-        client.admin.command("createUser", EMBEDDED_USER, **rights)
-    except OperationFailure as error:
-        if error.code != _USER_EXISTS:
-            raise
-        client.admin.command("updateUser", EMBEDDED_USER, **rights)
 
 
 if __name__ == "__main__":

@@ -259,7 +259,10 @@ class Store:
             log.error('event=database_away server=%s reason="%s"', self._server, error)
         elif self._error not in ("", NOT_ASKED_YET) and not error:
             log.info("event=database_back server=%s waiting=%d", self._server, len(self._waiting))
+        is_news = bool(error) != bool(self._error)
         self._error = error
+        if is_news:
+            self._beats.now()
 
     def _write_jobs(self) -> None:
         """Do the jobs, in the thread of the database."""

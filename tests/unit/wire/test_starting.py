@@ -16,6 +16,7 @@ BARE = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*sys.
         ("condition.process", {"pydantic", "pymongo", "urllib3"}),
         ("store.process", {"pydantic", "urllib3"}),
         ("control.process", {"numpy", "pydantic", "pymongo", "supervisor"}),
+        ("store.database", {"numpy", "pydantic", "pymongo"}),
         ("control.launch", {"numpy", "pydantic", "pymongo"}),
     ],
 )
