@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import time
-from contextlib import suppress
 from typing import Any
 
 from pymongo import MongoClient
@@ -14,9 +13,8 @@ from store.outcome import one_line
 from wire.parent import follow_parent
 
 _USER_EXISTS = 51003
-_START_MS = 30_000
-_STOP_S = 20
-_KNOCK_S = 0.05
+_START_S, _LOOK_S = 30.0, 0.02
+_ANSWER_MS = 3_000
 
 
 def make(words: list[str], port: int, password: str) -> None:
@@ -32,8 +30,9 @@ def make(words: list[str], port: int, password: str) -> None:
         preexec_fn=follow_parent,  # noqa: PLW1509 there is no other thread yet
     )
     try:
+        _wait(server, port)
         with MongoClient[dict[str, object]](
-            EMBEDDED_HOST, port, directConnection=True, serverSelectionTimeoutMS=_START_MS
+            EMBEDDED_HOST, port, directConnection=True, serverSelectionTimeoutMS=_ANSWER_MS
         ) as client:
             _grant(client, password)
     except PyMongoError as error:
@@ -41,20 +40,20 @@ def make(words: list[str], port: int, password: str) -> None:
         reason = f"it ended with {ended}" if ended is not None else one_line(error)
         raise CannotServe(f"the embedded database cannot make its user: {reason}") from error
     finally:
-        _stop(server, port)
+        server.kill()  # (what it acknowledged is on the disk; told to end it would wait for seconds)
+        server.wait()
 
 
-def _stop(server: "subprocess.Popen[bytes]", port: int) -> None:
-    """End *server* in order; it waits 2 s for a caller once it is told to end: here is one."""
-    server.terminate()
-    deadline = time.monotonic() + _STOP_S
+def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
+    """Wait until *server* listens, has ended or takes too long; the driver looks every half second only."""
+    deadline = time.monotonic() + _START_S
     while server.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError):
-            socket.create_connection((EMBEDDED_HOST, port), _KNOCK_S).close()
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(_KNOCK_S)
-    server.kill()
-    server.wait()
+        try:
+            socket.create_connection((EMBEDDED_HOST, port)).close()
+        except OSError:
+            time.sleep(_LOOK_S)
+        else:
+            return
 
 
 def _grant(client: MongoClient[dict[str, object]], password: str) -> None:
