@@ -35,6 +35,7 @@ def exported(settings: Settings, runtime_dir: Path) -> dict[str, str]:
         "OBL_RUNTIME_DIR": str(runtime_dir),
         "OBL_EMBEDDED": "true" if settings.embedded else "false",
         SUPERVISOR: str(os.getpid()),
+        "OPENBLAS_NUM_THREADS": "1",  # numpy would start threads that nothing here uses: half of its import
         "OBL_USER": pwd.getpwuid(os.getuid()).pw_name,
     }
 
