@@ -91,7 +91,12 @@ class Blocks:
         near = self._headers(security, kinds, high, end_ns)
         if near:
             return _window_of(near, -1)
-        while high > 0 and (step < FAR_NS or self.has_any(security, kinds, 0, high)):
+        is_there = False
+        while high > 0:
+            if step >= FAR_NS and not is_there:
+                is_there = self.has_any(security, kinds, 0, high)
+                if not is_there:
+                    return []
             low = max(0, high - step)
             if self.has_any(security, kinds, low, high):
                 return self._newest(security, kinds, low, high)
@@ -127,7 +132,9 @@ class Blocks:
         near = self._headers(security, kinds, start_ns, low)
         if near:
             return _window_of(near, 0)
-        while self.has_any(security, kinds, low, until_ns):
+        if not self.has_any(security, kinds, low, until_ns):
+            return []
+        while low < until_ns:
             high = min(until_ns, low + step)
             if self.has_any(security, kinds, low, high):
                 return self._oldest(security, kinds, low, high)

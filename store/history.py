@@ -379,8 +379,7 @@ class Archive(Analysis):
             raise UnknownSecurity(f"nothing is stored of {security}: obl coverage lists what is")
 
     def _is_stored(self, security: str) -> bool:
-        kinds = (*BOOK_KINDS, *TRADE_KINDS)
-        return bool(self.blocks.newest(security, kinds, now_ns()))
+        return self.blocks.has_any(security, (*BOOK_KINDS, *TRADE_KINDS), 0, LAST_NS)
 
     def _names(self, security: str | None) -> list[str]:
         if security is None:
