@@ -16,6 +16,7 @@ from typing import IO
 
 from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
+from store import child
 from store.connection import NoDatabase, connect, describe, where
 from store.database import busy, folder_of
 from wire.folders import make_folder
@@ -26,7 +27,6 @@ START_S = 40.0
 """Of which a large journal of the storage engine may take some to replay."""
 OTHERS_S = 300.0
 """How long the one that started it waits for the other readers."""
-_STOP_S = 20
 _LOOK_MS = 250
 
 
@@ -51,11 +51,7 @@ def running(settings: Settings, *, make: bool = False) -> Iterator[None]:
         finally:
             if server is not None:
                 _wait_for_the_others(lock)
-                server.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    server.wait(_STOP_S)
-                server.kill()
-                server.wait()
+                child.end(server, settings.mongodb_embedded_port)
 
 
 def _locked(settings: Settings, *, make: bool) -> IO[str]:
@@ -90,6 +86,8 @@ def _wait_until_it_answers(
     settings: Settings, server: subprocess.Popen[bytes] | None, said: IO[bytes]
 ) -> None:
     deadline = time.monotonic() + START_S
+    if server is not None:
+        child.wait(server, settings.mongodb_embedded_port, START_S)
     with connect(settings, serverSelectionTimeoutMS=_LOOK_MS) as client:
         while True:
             try:

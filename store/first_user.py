@@ -1,19 +1,18 @@
 """The embedded server's user, made by a server that lets everybody in on a port that nobody knows."""
 
-import socket
 import subprocess
-import time
 from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from store import child
 from store.login import EMBEDDED_HOST, EMBEDDED_USER, CannotServe
 from store.outcome import one_line
 from wire.parent import follow_parent
 
 _USER_EXISTS = 51003
-_START_S, _LOOK_S = 30.0, 0.02
+_START_S = 30.0
 _ANSWER_MS = 3_000
 
 
@@ -30,7 +29,7 @@ def make(words: list[str], port: int, password: str) -> None:
         preexec_fn=follow_parent,  # noqa: PLW1509 there is no other thread yet
     )
     try:
-        _wait(server, port)
+        child.wait(server, port, _START_S)
         with MongoClient[dict[str, object]](
             EMBEDDED_HOST, port, directConnection=True, serverSelectionTimeoutMS=_ANSWER_MS
         ) as client:
@@ -42,18 +41,6 @@ def make(words: list[str], port: int, password: str) -> None:
     finally:
         server.kill()  # (what it acknowledged is on the disk; told to end it would wait for seconds)
         server.wait()
-
-
-def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
-    """Wait until *server* listens, has ended or takes too long; the driver looks every half second only."""
-    deadline = time.monotonic() + _START_S
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection((EMBEDDED_HOST, port)).close()
-        except OSError:
-            time.sleep(_LOOK_S)
-        else:
-            return
 
 
 def _grant(client: MongoClient[dict[str, object]], password: str) -> None:
