@@ -47,7 +47,7 @@ class Supervisor:
             return []
 
     def _is(self, pid: int, process: str) -> bool:
-        """Whether supervisord started *pid* as *process*, whatever that has become by exec."""
+        """Whether supervisord started *pid* as *process*."""
         try:
             return f"SUPERVISOR_PROCESS_NAME={process}".encode() in Path(
                 f"/proc/{pid}/environ"

@@ -8,9 +8,7 @@ from contextlib import suppress
 from store.login import EMBEDDED_HOST
 
 _LOOK_S = 0.02
-_STOP_S, _KNOCK_S = 20.0, 0.05
-_DEAF = 6
-"""Callers that one which is ending would not have taken."""
+_STOP_S = 20.0
 
 
 def wait(server: "subprocess.Popen[bytes]", port: int, seconds: float) -> None:
@@ -25,21 +23,10 @@ def wait(server: "subprocess.Popen[bytes]", port: int, seconds: float) -> None:
             return
 
 
-def end(server: "subprocess.Popen[bytes]", port: int) -> None:
-    """End *server* in order.
-
-    Told to end it waits 2 s in ``accept`` for a caller: here is one.  One that goes on taking callers did not
-    hear it (the signal fell between Python's look at what came and the lock it slept on) and is told again.
-    """
+def end(server: "subprocess.Popen[bytes]") -> None:
+    """End *server* in order."""
     server.terminate()
-    deadline, taken = time.monotonic() + _STOP_S, 0
-    while server.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError):
-            socket.create_connection((EMBEDDED_HOST, port), _KNOCK_S).close()
-            taken += 1
-            if taken % _DEAF == 0:
-                server.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(_KNOCK_S)
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(_STOP_S)
     server.kill()
     server.wait()

@@ -51,7 +51,7 @@ def running(settings: Settings, *, make: bool = False) -> Iterator[None]:
         finally:
             if server is not None:
                 _wait_for_the_others(lock)
-                child.end(server, settings.mongodb_embedded_port)
+                child.end(server)
 
 
 def _locked(settings: Settings, *, make: bool) -> IO[str]:

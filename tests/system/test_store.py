@@ -135,7 +135,7 @@ def test_nobody_reads_or_writes_the_database_without_its_password(host: Host) ->
     assert secret.stat().st_mode & 0o777 == 0o600
     password = secret.read_text().strip()
     [command] = [psutil.Process(each.pid).cmdline() for each in host.processes]
-    assert "secantusd-py" in command[1]
+    assert command[1:] == ["-m", "store.database"]
     assert password not in " ".join(command)
     assert password not in host.log.read_text()
     secret.unlink()
