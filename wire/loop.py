@@ -25,6 +25,8 @@ LINGER_MS = 2000
 HIGH_WATER = 1000
 """Messages in a socket's queue unless told: bounded, so that a dead peer costs no memory."""
 
+_RECEIVERS = frozenset({int(zmq.SUB), int(zmq.PULL)})
+
 _LONGEST_WAIT_MS = 60_000
 
 _OUT = int(zmq.POLLOUT)  # a flag of an enum costs a call each time that it meets a number
@@ -86,6 +88,7 @@ class Loop:
         """Return a socket that closes with bounded linger and queues at most *high_water* messages.
 
         *linger_ms* 0 is for what is said again each second: a peer that is gone need not be waited for.
+        What only receives does not linger: its subscriptions, for a peer that has ended, are no message.
 
         Raises:
             CannotRun: *bind* is in use or not an address of this host.
@@ -94,7 +97,7 @@ class Loop:
         # the context knows its sockets weakly only: one that nobody holds would close on its own
         self._sockets = [*(each for each in self._sockets if not each.closed), made]
         made.set_hwm(high_water)
-        made.linger = linger_ms
+        made.linger = 0 if kind in _RECEIVERS else linger_ms
         if bind:
             try:
                 made.bind(bind)
