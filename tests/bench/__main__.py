@@ -35,6 +35,9 @@ BAR = 6.0
 ROUNDS = 4
 """Each runs a stage twice."""
 
+STAGE_RUNS = 24
+"""Of one security, and as many of several together: the median of fewer moves by a tenth."""
+
 TABLES = ("stages", "ingester", "peer", "level3", "growth", "rates", "starting", "sustained")
 
 SECURITIES = (1, 8)
@@ -96,6 +99,11 @@ class Results(msgspec.Struct):
     tables: list[Result]
     figures: list[dict[str, object]]
     passed: bool
+
+
+def rounds_of(securities: int) -> int:
+    """Return how many rounds a table of so many *securities* takes."""
+    return max(ROUNDS, STAGE_RUNS // (2 * securities))
 
 
 def measure(feed: Market, rounds: int) -> Result:
@@ -235,7 +243,7 @@ def main() -> int:
         return 0
     console, tables = Console(), []
     for securities in numbers if given.only in (None, "stages") else ():
-        tables.append(measure(market(securities, seconds), 1 if given.quick else ROUNDS))
+        tables.append(measure(market(securities, seconds), 1 if given.quick else rounds_of(securities)))
         show(tables[-1], console)
     if tables:
         console.print(CAPTION, style="dim")
