@@ -40,6 +40,9 @@ WISH_TICKS = 10
 BACK_TICKS = 10
 """So long may connections that began with what is known already take to come to what is new."""
 
+FEW = 16
+"""Updates that are taken by themselves first while no chain has begun, then twice as many, and so on."""
+
 BASE_TICKS = 900
 """After this long a snapshot without an update no longer holds back the marks: checkpoints hold it."""
 
@@ -108,6 +111,12 @@ class Joined:
 
     def take_run(self, run: Run) -> None:
         """Do the same with updates that came as columns."""
+        few = FEW
+        while self.sync.state is not State.LIVE and len(run.frames) > few:
+            # (once a chain has begun, what comes after may simply follow)
+            first, run = run.cut(few)
+            self.take(first.updates())
+            few *= 2
         ids, frames = (run.columns.first_ids, run.columns.last_ids), run.frames
         if self.book.auditor.fresh is not None or frames.line in self._leaps.lines:
             self.take(run.updates())

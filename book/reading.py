@@ -86,9 +86,11 @@ def trade(record: Record, decoded: Trade) -> Print:
     )
 
 
-def trade_run(frames: Frames, columns: Columns) -> tuple[Prints, int]:
-    """Return the trades of *frames* that came as columns, and the decimals of their numbers."""
-    trades, brought = columns.trade, frames.at(columns.trade_at)
+def trade_run(frames: Frames, columns: Columns, begin: int = 0) -> tuple[Prints, int]:
+    """Return the trades of *frames* from *begin* on that came as columns, and their numbers' decimals."""
+    count = len(columns.trade_at)
+    trades = columns.trade if not begin else columns.trade.part(begin, count)
+    brought = frames.at(columns.trade_at[begin:])
     prints = Prints(
         trades.ids,
         trades.times_ns,
@@ -165,8 +167,12 @@ def _together(
     records: Frames, columns: Columns, venue: Venue, feed: str, joined: Joined, trades: TradeFeed
 ) -> None:
     """Work off frames all at once, where they simply follow."""
-    if columns.trade_at and not trades.take_run(*trade_run(records, columns)):
-        trades.take([_print(records[n], venue, feed) for n in columns.trade_at])
+    begin, few, count = 0, FEW_FRAMES, len(columns.trade_at)
+    while begin < count and not trades.take_run(*trade_run(records, columns, begin)):
+        # (where a tape begins what comes after its first few may simply follow)
+        end = count if trades.has_begun else min(count, begin + few)
+        trades.take([_print(records[n], venue, feed) for n in columns.trade_at[begin:end]])
+        begin, few = end, 2 * few
     if columns.depth_at:
         joined.take_run(depth_run(records, columns))
     if columns.event_at:

@@ -18,6 +18,15 @@ class Run(NamedTuple):
     frames: Frames
     columns: DepthColumns | EventColumns
 
+    def cut(self, at: int) -> "tuple[Run, Run]":
+        """Return the first *at* of them, and the rest."""
+        frames, columns, count = self.frames, self.columns, len(self.frames)
+        if isinstance(columns, EventColumns):
+            return Run(frames[:at], columns.part(0, at)), Run(frames[at:], columns.part(at, count))
+        low, high = int(columns.counts[: 2 * at].sum()), len(columns.prices)
+        first, rest = columns.part(0, at, 0, low), columns.part(at, count, low, high)
+        return Run(frames[:at], first), Run(frames[at:], rest)
+
     def updates(self, begin: int = 0) -> list[Update]:
         """Return them from *begin* on one by one, each to be decoded when it is applied."""
         found = self.columns

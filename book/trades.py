@@ -76,6 +76,11 @@ class TradeFeed:
         waiting = [*self.tape.kept, *self._held]
         return earliest((each.line, each.position) for each in waiting) if waiting else {}
 
+    @property
+    def has_begun(self) -> bool:
+        """Say whether there is a trade that another can follow."""
+        return self.tape.last_id is not None
+
     def take(self, prints: Sequence[Print]) -> None:
         """Send those of *prints* that are new, and next, or fill a hole."""
         taken: list[Print] = []
