@@ -12,6 +12,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -163,8 +164,9 @@ class Control:
 
     def _derive(self, key: str) -> None:
         """Run in a thread: the stages hear what to record before people can ask."""
-        keys = derive(key)
-        self._loop.post(partial(self._listen, keys))
+        with suppress(Exception):  # (the loop's thread asks again, is told at once, and says what is wrong)
+            derive(key)
+        self._loop.post(lambda: self._listen(derive(key)))
 
     def _listen(self, keys: Keys) -> None:
         self._allowed = keys.client.public
