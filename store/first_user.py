@@ -1,46 +1,62 @@
-"""The embedded server's user, made by a server that lets everybody in on a port that nobody knows."""
+"""The embedded server's user, made while the server lets everybody in on a port that nobody knows."""
 
-import subprocess
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
+from secantus import SecantusDBServer
+from wiredtiger import WiredTigerError
 
-from store import child
 from store.login import EMBEDDED_HOST, EMBEDDED_USER, CannotServe
 from store.outcome import one_line
-from wire.parent import follow_parent
 
 _USER_EXISTS = 51003
-_START_S = 30.0
-_ANSWER_MS = 3_000
+_ANSWER_MS = 30_000
+_KNOCK_S = 0.02
 
 
-def make(words: list[str], port: int, password: str) -> None:
-    """Start the server *words*, which listens on *port* and lets everybody in, make the user, and stop it.
+def make(folder: Path, password: str) -> None:
+    """Serve *folder* in this process, make the user, and serve it no more.
 
     Raises:
-        CannotServe: it did not start, or did not make the user.
+        CannotServe: the storage engine cannot open it, or the user was not made.
     """
-    server = subprocess.Popen(  # noqa: S603 our own
-        words,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=follow_parent,  # noqa: PLW1509 there is no other thread yet
-    )
     try:
-        child.wait(server, port, _START_S)
-        with MongoClient[dict[str, object]](
-            EMBEDDED_HOST, port, directConnection=True, serverSelectionTimeoutMS=_ANSWER_MS
-        ) as client:
-            _grant(client, password)
-    except PyMongoError as error:
-        ended = server.poll()
-        reason = f"it ended with {ended}" if ended is not None else one_line(error)
-        raise CannotServe(f"the embedded database cannot make its user: {reason}") from error
-    finally:
-        server.kill()  # (what it acknowledged is on the disk; told to end it would wait for seconds)
-        server.wait()
+        server = SecantusDBServer(
+            EMBEDDED_HOST,
+            storage_path=str(folder),
+            replica_set_name=None,
+            enable_test_commands=False,
+            sync_on_commit=True,
+        )
+        server.start()
+        try:
+            with MongoClient[dict[str, object]](
+                EMBEDDED_HOST, server.port, directConnection=True, serverSelectionTimeoutMS=_ANSWER_MS
+            ) as client:
+                _grant(client, password)
+        finally:
+            _stop(server)
+    except (PyMongoError, WiredTigerError) as error:
+        raise CannotServe(f"the embedded database cannot make its user: {one_line(error)}") from error
+
+
+def _stop(server: SecantusDBServer) -> None:
+    """End *server*, which would wait 2 s in ``accept`` for a caller."""
+    ended = threading.Event()
+
+    def knock() -> None:
+        while not ended.wait(_KNOCK_S):
+            with suppress(OSError):
+                socket.create_connection((EMBEDDED_HOST, server.port), _KNOCK_S).close()
+
+    threading.Thread(target=knock, name="knock", daemon=True).start()
+    server.stop()
+    ended.set()
 
 
 def _grant(client: MongoClient[dict[str, object]], password: str) -> None:
