@@ -297,8 +297,8 @@ SETTINGS: dict[str, str] = {}
 """What each attribute means; its variable is its name in upper case."""
 
 for _name, _type in Settings.__annotations__.items():
-    if metadata := getattr(_type, "__metadata__", None):
-        _CHECKS[_name], SETTINGS[_name] = metadata
+    if _told := getattr(_type, "__metadata__", None):
+        _CHECKS[_name], SETTINGS[_name] = _told
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
