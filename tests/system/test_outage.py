@@ -78,12 +78,12 @@ class Life:
         return status
 
     def watch(self, seconds: float) -> list[dict[str, Any]]:
-        """Return what status says during *seconds*."""
+        """Return what status says during *seconds*, and when they are over."""
         until, seen = time.monotonic() + seconds, []
         while time.monotonic() < until:
             seen.append(self.status())
             time.sleep(seconds / LOOKS)
-        return seen
+        return [*seen, self.status()]
 
     def until(self, what: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 60) -> None:
         """Ask status until *holds*."""
