@@ -29,11 +29,10 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from store.login import EMBEDDED_HOST, CannotServe, embedded_password
+from store.login import EMBEDDED_HOST, CannotServe, embedded_password, takes_callers
 from wire.folders import make_folder
 from wire.parent import die_with_supervisor
 from wire.secrets import CannotKeep
@@ -135,11 +134,9 @@ def _end_at_once(port: int) -> None:
 
     def knock() -> None:
         os.read(told, 1)
-        for taken in count(1):
-            with suppress(OSError):
-                socket.create_connection((EMBEDDED_HOST, port), _KNOCK_S).close()
-                if taken % _DEAF == 0:
-                    os.kill(os.getpid(), signal.SIGTERM)
+        for call in count(1):
+            if takes_callers(port) and call % _DEAF == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(_KNOCK_S)
 
     threading.Thread(target=knock, name="end", daemon=True).start()

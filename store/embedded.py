@@ -16,9 +16,9 @@ from typing import IO
 
 from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
-from store import child
 from store.connection import NoDatabase, connect, describe, where
 from store.database import busy, folder_of
+from store.login import takes_callers
 from wire.folders import make_folder
 from wire.parent import SUPERVISOR
 from wire.settings import Settings
@@ -27,6 +27,8 @@ START_S = 40.0
 """Of which a large journal of the storage engine may take some to replay."""
 OTHERS_S = 300.0
 """How long the one that started it waits for the other readers."""
+_STOP_S = 20
+_LOOK_S = 0.02
 _LOOK_MS = 250
 
 
@@ -51,7 +53,11 @@ def running(settings: Settings, *, make: bool = False) -> Iterator[None]:
         finally:
             if server is not None:
                 _wait_for_the_others(lock)
-                child.end(server)
+                server.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    server.wait(_STOP_S)
+                server.kill()
+                server.wait()
 
 
 def _locked(settings: Settings, *, make: bool) -> IO[str]:
@@ -86,8 +92,11 @@ def _wait_until_it_answers(
     settings: Settings, server: subprocess.Popen[bytes] | None, said: IO[bytes]
 ) -> None:
     deadline = time.monotonic() + START_S
-    if server is not None:
-        child.wait(server, settings.mongodb_embedded_port, START_S)
+    port = settings.mongodb_embedded_port
+    while server is not None and server.poll() is None and time.monotonic() < deadline:
+        if takes_callers(port):
+            break
+        time.sleep(_LOOK_S)  # (the driver would look every half second)
     with connect(settings, serverSelectionTimeoutMS=_LOOK_MS) as client:
         while True:
             try:
@@ -95,7 +104,7 @@ def _wait_until_it_answers(
                 client[settings.mongodb_database].list_collection_names()  # (a ping needs no password)
             except ServerSelectionTimeoutError as error:
                 ended = server is not None and server.poll() is not None
-                if ended and not busy(settings.mongodb_embedded_port):  # (another command was not first)
+                if ended and not busy(port):  # (another command was not first)
                     raise NoDatabase(_last_line(said) or describe(error, where(settings))) from error
                 if time.monotonic() > deadline:
                     raise NoDatabase(describe(error, where(settings))) from error

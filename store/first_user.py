@@ -1,8 +1,6 @@
 """The embedded server's user, made while the server lets everybody in on a port that nobody knows."""
 
-import socket
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from secantus import SecantusDBServer
 from wiredtiger import WiredTigerError
 
-from store.login import EMBEDDED_HOST, EMBEDDED_USER, CannotServe
+from store.login import EMBEDDED_HOST, EMBEDDED_USER, CannotServe, takes_callers
 from store.outcome import one_line
 
 _USER_EXISTS = 51003
@@ -51,8 +49,7 @@ def _stop(server: SecantusDBServer) -> None:
 
     def knock() -> None:
         while not ended.wait(_KNOCK_S):
-            with suppress(OSError):
-                socket.create_connection((EMBEDDED_HOST, server.port), _KNOCK_S).close()
+            takes_callers(server.port)
 
     threading.Thread(target=knock, name="knock", daemon=True).start()
     server.stop()

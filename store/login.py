@@ -1,5 +1,6 @@
 """Where the embedded server is and who may use it."""
 
+import socket
 from pathlib import Path
 
 from wire.secrets import made_once
@@ -7,6 +8,10 @@ from wire.settings import Settings
 
 EMBEDDED_HOST = "127.0.0.1"
 EMBEDDED_USER = "obl"
+
+
+CALL_S = 1.0
+"""A server of this host takes a caller at once."""
 
 
 class CannotServe(Exception):
@@ -25,3 +30,12 @@ def embedded_password(settings: Settings) -> str:
         CannotKeep: the file cannot be made or read.
     """
     return made_once(password_file(settings), 24)
+
+
+def takes_callers(port: int) -> bool:
+    """Call whoever listens on *port*, and hang up; say whether somebody was there."""
+    try:
+        socket.create_connection((EMBEDDED_HOST, port), CALL_S).close()
+    except OSError:
+        return False
+    return True

@@ -11,14 +11,9 @@ SUPERVISOR = "OBL_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
 
 
-def follow_parent() -> None:
-    """Have the kernel kill this process when its parent ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
 def die_with_supervisor() -> None:
-    """Do that, and end at once if supervisord ended before the kernel was told."""
-    follow_parent()
+    """Have the kernel kill this process when its parent ends; end at once if supervisord had ended before."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     supervisor = os.environ.get(SUPERVISOR, "")
     if supervisor.isdecimal() and os.getppid() != int(supervisor):
         sys.exit(1)
