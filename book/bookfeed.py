@@ -17,6 +17,7 @@ its clock was wrong (book.clock).
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from book.clock import SILENT_TICKS
 from book.compare import Audited, Beyond
 from book.depth import Batch as DepthBatch
 from book.depth import Depth, Span, Unclear, packed
+from book.hash import finish
 from book.holes import Ledger
 from book.orderflow import Batch as OrderBatch
 from book.orderflow import OrderFlow
@@ -119,34 +121,34 @@ class BookFeed:
     def take_run(self, run: Run) -> Stopped | None:
         """Do the same with updates that came as columns and follow one another."""
         clock, times_ns = self.recording.clock, run.columns.times_ns
-        if not self._held and clock.is_near(times_ns):
-            batch = self.book.prepare_run(run)
-            if batch is not None:
-                stop = self._apply(batch, clock.follow(times_ns))
-                return None if stop == len(times_ns) else Stopped("desync", run.updates(stop))
+        is_near = not self._held and clock.is_near(times_ns)
+        if is_near and (batch := self.book.prepare_run(run)) is not None:
+            stop = self._apply(batch, clock.follow(times_ns))
+            return None if stop == len(times_ns) else Stopped("desync", run.updates(stop))
         return self.take(run.updates())
 
     def place(self, last_id: int) -> "following.BookPlace | None":
-        """Return where updates after *last_id* go on in the open window; None: they are to be looked at."""
-        recording, book = self.recording, self.book
-        start_ns, last_ns = recording.start_ns, recording.clock.last_ns
-        if start_ns is None or last_ns is None or self.last_id != last_id or not isinstance(book, Depth):
+        """Return where updates after *last_id* go on from the open window; None: they are to be looked at."""
+        book, start_ns = self.book, self.recording.start_ns
+        if start_ns is None or self.last_id != last_id or not isinstance(book, Depth):
             return None
-        ladders, end_ns = book.levels.ladders, start_ns + self.windows.window_ns
-        if ladders is None or self._held or self._image_wanted or self.starting is not None:
+        ladders, clock = book.levels.ladders, self.recording.following(self.windows.alike_until(start_ns))
+        if ladders is None or clock is None or self._held or self._image_wanted or self.starting is not None:
             return None
         scales = book.scales
-        moment = last_id, LEAP, last_ns, start_ns, end_ns
-        return following.BookPlace(ladders, *moment, scales.price, scales.size, book.may_cross)
+        return following.BookPlace(ladders, last_id, LEAP, clock, scales.price, scales.size, book.may_cross)
 
     def followed(self, followed: following.Followed) -> int:
         """Send what went to the book's ``place``; return the last id."""
-        first_id, last_id, self.time_ns, self._effective_ns, absent, columns = followed
-        book, recording = self.book, self.recording
+        absent, windows = followed
+        book, recording, last_id = self.book, self.recording, 0
         if isinstance(book, Depth):
             book.absent_deletes += absent
-        self._outlet.emit_rows(Changes, recording.start_ns or 0, book.scales, *columns)
-        recording.extend(first_id, last_id, self._image_id, self._effective_ns)
+        for sums, first_id, last_id, self.time_ns, self._effective_ns, columns in windows:
+            if sums is not None:
+                self._turn(recording.window_of(self._effective_ns), partial(finish, sums))
+            self._outlet.emit_rows(Changes, recording.start_ns or 0, book.scales, *columns)
+            recording.extend(first_id, last_id, self._image_id, self._effective_ns)
         self.last_id = last_id
         return last_id
 
@@ -304,7 +306,7 @@ class BookFeed:
         while begin < count:
             start_ns = self.recording.window_of(effective[begin])
             if start_ns != self.recording.start_ns:
-                self._turn(start_ns)
+                self._turn(start_ns, self.book.hash)
             end = bisect_left(effective, start_ns + self.windows.window_ns, begin)
             first = self.starting is not None or self._image_wanted
             if first:
@@ -339,13 +341,13 @@ class BookFeed:
             self._image_wanted = False
             self._send_image(self.recording.window_of(effective_ns))
 
-    def _turn(self, start_ns: int) -> None:
-        """Cut the open window and open the one that starts at *start_ns*."""
+    def _turn(self, start_ns: int, book_hash: Callable[[], bytes]) -> None:
+        """Cut the open window, whose book ends with *book_hash*, and open that of *start_ns*."""
         recording = self.recording
         if recording.start_ns is not None:
             if self.in_chain and self.windows.image_due(recording.start_ns, start_ns):
                 self._send_image(recording.start_ns)
-            recording.cut(self.book.hash, final=True)
+            recording.cut(book_hash, final=True)
         policy = self.windows.policy(start_ns)
         last_id = self.last_id if self.starting is None else self.starting
         if self.book.enter(policy, last_id or 0) and recording.feed:

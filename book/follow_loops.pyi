@@ -4,15 +4,16 @@ from book.following import Followed, Printed
 from book.table import Column
 from book.table_loops import Ladders
 
+class Clock:
+    def __init__(self, last_ns: int, ahead_ns: int, window_ns: int, start_ns: int, limit_ns: int) -> None: ...
+
 class BookPlace:
     def __init__(
         self,
         ladders: Ladders,
         last_id: int,
         leap: int,
-        effective_ns: int,
-        start_ns: int,
-        end_ns: int,
+        clock: Clock,
         price_scale: int,
         size_scale: int,
         may_cross: bool,
@@ -20,15 +21,7 @@ class BookPlace:
     def followed(self) -> Followed | None: ...
 
 class TapePlace:
-    def __init__(
-        self,
-        last_id: int,
-        effective_ns: int,
-        start_ns: int,
-        end_ns: int,
-        price_scale: int,
-        size_scale: int,
-    ) -> None: ...
+    def __init__(self, last_id: int, clock: Clock, price_scale: int, size_scale: int) -> None: ...
     def followed(self) -> Printed | None: ...
 
 class Follower:

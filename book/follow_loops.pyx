@@ -2,10 +2,11 @@
 """Where what simply follows of each security goes, frame by frame: see ``book.following``.
 
 A place is taken as it was when the security was last touched, and moves on with each update, or trade, that
-follows.  What went there waits in its tables until the security is touched again.
+follows, from window to window where nothing but a cut parts them.  What went there waits in its tables until
+the security is touched again.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -47,32 +48,61 @@ cdef void let_go(Table* table) noexcept:
         free(table.column[n])
 
 
-cdef bytes bytes_of(Table* table, int column):
-    return PyBytes_FromStringAndSize(<char*>table.column[column], table.count * sizeof(int64_t))
+cdef bytes bytes_of(Table* table, int column, Py_ssize_t begin, Py_ssize_t end):
+    return PyBytes_FromStringAndSize(<char*>(table.column[column] + begin), (end - begin) * sizeof(int64_t))
+
+
+cdef class Clock:
+    """The windows of a feed, and the effective time of its last row (book.clock)."""
+
+    cdef int64_t last_ns, ahead_ns, window_ns, start_ns, limit_ns
+
+    def __init__(self, int64_t last_ns, int64_t ahead_ns, int64_t window_ns, int64_t start_ns, int64_t limit_ns):
+        """*start_ns* is that of the open window; no row at *limit_ns* or later follows."""
+        self.last_ns, self.ahead_ns, self.window_ns = last_ns, ahead_ns, window_ns
+        self.start_ns, self.limit_ns = start_ns, limit_ns
+
+    cdef inline int64_t effective_ns(self, int64_t time_ns) noexcept:
+        """Return the effective time of a row with *time_ns*; -1 where it has to be looked at."""
+        cdef int64_t effective_ns = max(self.last_ns, time_ns)
+        if time_ns > self.last_ns + self.ahead_ns or not self.start_ns <= effective_ns < self.limit_ns:
+            return -1
+        return effective_ns
+
+    cdef inline bint turns(self, int64_t effective_ns) noexcept:
+        """Say whether a later window begins at *effective_ns*."""
+        return effective_ns >= self.start_ns + self.window_ns
+
+    cdef inline void reach(self, int64_t effective_ns) noexcept:
+        self.last_ns = effective_ns
+        if self.turns(effective_ns):
+            self.start_ns = effective_ns - effective_ns % self.window_ns
 
 
 cdef class BookPlace:
     """Where updates go: a book in an open window, with all that its next update has to fit to."""
 
     cdef Ladders ladders
-    cdef int64_t last_id, leap, effective_ns, start_ns, end_ns, time_ns, first_id, absent
+    cdef Clock clock
+    cdef int64_t last_id, leap, first_id, absent
     cdef int price_scale, size_scale
     cdef bint may_cross
     cdef Table updates
     cdef Table levels
+    cdef Table turns
 
     def __init__(
-        self, Ladders ladders, int64_t last_id, int64_t leap, int64_t effective_ns, int64_t start_ns,
-        int64_t end_ns, int price_scale, int size_scale, bint may_cross,
+        self, Ladders ladders, int64_t last_id, int64_t leap, Clock clock, int price_scale, int size_scale,
+        bint may_cross,
     ):
-        self.ladders = ladders
-        self.last_id, self.leap, self.effective_ns = last_id, leap, effective_ns
-        self.start_ns, self.end_ns, self.first_id = start_ns, end_ns, last_id + 1
+        self.ladders, self.clock = ladders, clock
+        self.last_id, self.leap, self.first_id = last_id, leap, last_id + 1
         self.price_scale, self.size_scale, self.may_cross = price_scale, size_scale, may_cross
 
     def __dealloc__(self):
         let_go(&self.updates)
         let_go(&self.levels)
+        let_go(&self.turns)
 
     cdef bint take(
         self, int64_t first_id, int64_t last_id, int64_t time_ns, int64_t recv_ns, const int64_t* counts,
@@ -82,13 +112,15 @@ cdef class BookPlace:
         cdef Table* updates = &self.updates
         cdef Table* levels = &self.levels
         cdef Py_ssize_t rows = counts[0] + counts[1], n, at = updates.count, low = levels.count
-        cdef int64_t effective_ns = max(self.effective_ns, time_ns), starts[2]
+        cdef int64_t effective_ns = self.clock.effective_ns(time_ns), starts[2]
+        cdef uint64_t sums[2]
         if not first_id <= self.last_id + 1 <= last_id or last_id - self.last_id > self.leap:
             return False
-        if not self.start_ns <= effective_ns < self.end_ns or max(at, low + rows) >= MOST_ROWS:
+        if effective_ns < 0 or max(at, low + rows) >= MOST_ROWS:
             return False
         make_room(updates, 7, 1)
         make_room(levels, 4, rows)
+        make_room(&self.turns, 4, 1)
         cdef int64_t* price = levels.column[0] + low
         cdef int64_t* size = levels.column[1] + low
         cdef int64_t* old = levels.column[2] + low
@@ -100,39 +132,64 @@ cdef class BookPlace:
         memcpy(key, price, rows * sizeof(int64_t))
         if not keyed(counts, 2, rows, key, starts):
             return False
+        sums[0], sums[1] = self.ladders.sums_[0], self.ladders.sums_[1]
         if not self.ladders.advance(key, size, starts, 1, self.may_cross, old):
             return False
         for n in range(rows):
             self.absent += (size[n] | old[n]) == 0
+        if self.clock.turns(effective_ns):
+            self.turn(at, low, sums)
         updates.column[0][at], updates.column[1][at] = self.last_id + 1, last_id
         updates.column[2][at], updates.column[3][at], updates.column[4][at] = time_ns, effective_ns, recv_ns
         updates.column[5][at], updates.column[6][at] = counts[0], counts[1]
         updates.count, levels.count = at + 1, low + rows
-        self.last_id, self.time_ns, self.effective_ns = last_id, time_ns, effective_ns
+        self.last_id = last_id
+        self.clock.reach(effective_ns)
         return True
+
+    cdef void turn(self, Py_ssize_t at, Py_ssize_t low, const uint64_t* sums) noexcept:
+        """Note that a window begins with update *at*, before which the book had *sums*."""
+        cdef Py_ssize_t n = self.turns.count
+        self.turns.column[0][n], self.turns.column[1][n] = at, low
+        self.turns.column[2][n], self.turns.column[3][n] = <int64_t>sums[0], <int64_t>sums[1]
+        self.turns.count = n + 1
 
     def followed(self):
         """Return what book.following calls Followed of the updates that went here; None: none did."""
-        cdef int n
+        cdef Py_ssize_t n, at = 0, low = 0
+        cdef list windows = []
+        sums = None
         if not self.updates.count:
             return None
-        columns = [bytes_of(&self.updates, n) for n in range(7)] + [bytes_of(&self.levels, n) for n in range(3)]
-        return self.first_id, self.last_id, self.time_ns, self.effective_ns, self.absent, columns
+        for n in range(self.turns.count):
+            if self.turns.column[0][n] > at:
+                windows.append(self.window(sums, at, self.turns.column[0][n], low, self.turns.column[1][n]))
+            at, low = self.turns.column[0][n], self.turns.column[1][n]
+            sums = <uint64_t>self.turns.column[2][n], <uint64_t>self.turns.column[3][n]
+        windows.append(self.window(sums, at, self.updates.count, low, self.levels.count))
+        return self.absent, windows
+
+    cdef tuple window(self, sums, Py_ssize_t at, Py_ssize_t end, Py_ssize_t low, Py_ssize_t high):
+        """Return the updates from *at* up to *end*, whose levels are those from *low* up to *high*."""
+        cdef Table* updates = &self.updates
+        cdef int n
+        columns = [bytes_of(updates, n, at, end) for n in range(7)]
+        columns += [bytes_of(&self.levels, n, low, high) for n in range(3)]
+        last = updates.column[1][end - 1], updates.column[2][end - 1], updates.column[3][end - 1]
+        return sums, updates.column[0][at], *last, columns
 
 
 cdef class TapePlace:
     """Where trades go: a tape in an open window."""
 
-    cdef int64_t last_id, effective_ns, start_ns, end_ns, time_ns, first_id
+    cdef Clock clock
+    cdef int64_t last_id
     cdef int price_scale, size_scale
     cdef Table trades
+    cdef list turns
 
-    def __init__(
-        self, int64_t last_id, int64_t effective_ns, int64_t start_ns, int64_t end_ns, int price_scale,
-        int size_scale,
-    ):
-        self.last_id, self.effective_ns, self.first_id = last_id, effective_ns, last_id + 1
-        self.start_ns, self.end_ns = start_ns, end_ns
+    def __init__(self, int64_t last_id, Clock clock, int price_scale, int size_scale):
+        self.last_id, self.clock, self.turns = last_id, clock, []
         self.price_scale, self.size_scale = price_scale, size_scale
 
     def __dealloc__(self):
@@ -145,36 +202,47 @@ cdef class TapePlace:
         """Keep a trade where it follows; say whether it did.  Else all is as it was."""
         cdef Table* trades = &self.trades
         cdef Py_ssize_t at = trades.count
-        cdef int64_t effective_ns = max(self.effective_ns, time_ns)
-        if trade_id != self.last_id + 1 or at >= MOST_ROWS:
-            return False
-        if not self.start_ns <= effective_ns < self.end_ns:
+        cdef int64_t effective_ns = self.clock.effective_ns(time_ns)
+        if trade_id != self.last_id + 1 or effective_ns < 0 or at >= MOST_ROWS:
             return False
         make_room(trades, 7, 1)
         if not fitting(price, trades.column[4] + at, 1, factor(decimals, self.price_scale)):
             return False
         if not fitting(size, trades.column[5] + at, 1, factor(decimals, self.size_scale)):
             return False
+        if self.clock.turns(effective_ns):
+            self.turns.append(at)
         trades.column[0][at], trades.column[1][at] = trade_id, time_ns
         trades.column[2][at], trades.column[3][at] = effective_ns, recv_ns
         trades.column[6][at] = side
         trades.count = at + 1
-        self.last_id, self.time_ns, self.effective_ns = trade_id, time_ns, effective_ns
+        self.last_id = trade_id
+        self.clock.reach(effective_ns)
         return True
 
     def followed(self):
         """Return what book.following calls Printed of the trades that went here; None: none did."""
-        cdef int n
-        cdef Py_ssize_t at
-        cdef bytes sides
+        cdef Py_ssize_t begin = 0, end
+        cdef list windows = []
         if not self.trades.count:
             return None
-        sides = PyBytes_FromStringAndSize(NULL, self.trades.count)
-        for at in range(self.trades.count):
-            PyBytes_AS_STRING(sides)[at] = <char>self.trades.column[6][at]
-        moments = [bytes_of(&self.trades, n) for n in range(4)]
-        columns = [*moments, sides, bytes_of(&self.trades, 4), bytes_of(&self.trades, 5)]
-        return self.first_id, self.last_id, self.time_ns, self.effective_ns, columns
+        for end in [*self.turns, self.trades.count]:
+            if end > begin:
+                windows.append(self.window(begin in self.turns, begin, end))
+            begin = end
+        return windows
+
+    cdef tuple window(self, bint is_new, Py_ssize_t at, Py_ssize_t end):
+        """Return the trades from *at* up to *end*."""
+        cdef Table* trades = &self.trades
+        cdef bytes sides = PyBytes_FromStringAndSize(NULL, end - at)
+        cdef Py_ssize_t n
+        for n in range(end - at):
+            PyBytes_AS_STRING(sides)[n] = <char>trades.column[6][at + n]
+        moments = [bytes_of(trades, n, at, end) for n in range(4)]
+        columns = [*moments, sides, bytes_of(trades, 4, at, end), bytes_of(trades, 5, at, end)]
+        last = trades.column[0][end - 1], trades.column[1][end - 1], trades.column[2][end - 1]
+        return is_new, trades.column[0][at], *last, columns
 
 
 cdef class Follower:

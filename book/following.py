@@ -8,6 +8,8 @@ group.
 
 event                                      outcome
 a frame that follows                       it is applied and waits with those before it
+the first of a later window                the same, with the book's hash as it was, unless an image is due or
+                                           another policy rules there
 one that does not, of a security           it and what comes after it in the group take the long way
   (``Security.frames``)
 anything that looks at the security        what waits is written down first (``Security.settle``)
@@ -20,20 +22,24 @@ from journal.group import Group
 from venue.columns import Columns
 
 try:
-    from book.follow_loops import BookPlace, Follower, TapePlace, follow
+    from book.follow_loops import BookPlace, Clock, Follower, TapePlace, follow
 except ImportError:
     COMPILED = False
 else:
     COMPILED = True
 
-__all__ = ["COMPILED", "BookPlace", "Followed", "Follower", "Printed", "TapePlace", "take"]
+__all__ = ["COMPILED", "BookPlace", "Clock", "Followed", "Follower", "Printed", "TapePlace", "take"]
 
-Followed = tuple[int, int, int, int, int, list[bytes]]
-"""First and last id of the updates that followed, exchange and effective time of the last, how many deletions
-were of nothing, and the columns of wire.runs.Changes from ``first_ids`` on."""
+Followed = tuple[int, list[tuple[tuple[int, int] | None, int, int, int, int, list[bytes]]]]
+"""How many deletions were of nothing, and window by window: the sums of the book's hash before it (None: it
+was open), first and last id of the updates that followed, exchange and effective time of the last, and the
+columns of wire.runs.Changes from ``first_ids`` on."""
 
-Printed = tuple[int, int, int, int, list[bytes]]
-"""The same of trades, with the columns of wire.runs.Trades from ``ids`` on."""
+Printed = list[tuple[bool, int, int, int, int, list[bytes]]]
+"""The same of trades: whether it was not open, ..., and the columns of wire.runs.Trades from ``ids`` on."""
+
+NEVER_NS = 2**63 - 1
+"""Later than any time of an exchange."""
 
 
 def take(group: Group, rows: list[int], followers: "list[Follower | None]", columns: Columns) -> list[int]:

@@ -13,7 +13,8 @@ hole, and after an image made inside the window; an entry's hash is taken when i
 from collections.abc import Callable
 from typing import Any
 
-from book.clock import QUIET_TICKS, SILENT_TICKS, EffectiveTime
+from book import following
+from book.clock import AHEAD_NS, QUIET_TICKS, SILENT_TICKS, EffectiveTime
 from book.outlet import Outlet
 from wire.runs import Chain, Cut
 
@@ -45,6 +46,12 @@ class Recording:
     def open(self, start_ns: int, feed: str, every_ms: int) -> None:
         """Begin the window that starts at *start_ns*, the one before being cut."""
         self.start_ns, self.feed, self.every_ms = start_ns, feed, every_ms
+
+    def following(self, limit_ns: int) -> "following.Clock | None":
+        """Return the clock of what simply follows before *limit_ns*; None where no window is open."""
+        if self.start_ns is None or self.clock.last_ns is None:
+            return None
+        return following.Clock(self.clock.last_ns, AHEAD_NS, self._window_ns, self.start_ns, limit_ns)
 
     def extend(self, first_id: int, last_id: int, image_id: int | None, effective_ns: int) -> None:
         """Note that updates *first_id* to *last_id* were sent, the last at *effective_ns*."""

@@ -163,23 +163,24 @@ class TradeFeed:
 
     def place(self, line: str) -> "following.TapePlace | None":
         """Return where trades of *line* go on that simply follow; None where they are to be looked at."""
-        recording, tape = self.recording, self.tape
-        start_ns, last_ns, last_id = recording.start_ns, recording.clock.last_ns, tape.last_id
-        if start_ns is None or last_ns is None or last_id is None or self._sent_id != last_id:
+        tape, clock = self.tape, self.recording.following(following.NEVER_NS)
+        if clock is None or tape.last_id is None or self._sent_id != tape.last_id:
             return None
         if self._held or tape.kept or line in self._leaps.lines:
             return None
-        end_ns = start_ns + self.windows.window_ns
-        return following.TapePlace(last_id, last_ns, start_ns, end_ns, self.scales.price, self.scales.size)
+        return following.TapePlace(tape.last_id, clock, self.scales.price, self.scales.size)
 
     def followed(self, printed: following.Printed, source: Source) -> None:
         """Send what *source* brought to the tape's ``place``."""
-        first_id, last_id, self._last_ns, effective_ns, columns = printed
-        self.tape.follow((last_id,), (source.connection,), source.line)
-        self._held_ticks = 0
-        self._outlet.emit_rows(Trades, self.recording.start_ns or 0, self.scales, *columns)
-        self.recording.extend(first_id, last_id, None, effective_ns)
-        self._last, self._sent_id = source, last_id
+        recording = self.recording
+        for is_new, first_id, last_id, self._last_ns, effective_ns, columns in printed:
+            if is_new:
+                self._turn(recording.window_of(effective_ns))
+            self._outlet.emit_rows(Trades, recording.start_ns or 0, self.scales, *columns)
+            recording.extend(first_id, last_id, None, effective_ns)
+            self._sent_id = last_id
+        self.tape.follow((self._sent_id or 0,), (source.connection,), source.line)
+        self._held_ticks, self._last = 0, source
 
     def settle_held(self) -> None:
         """Send the trade that is held as if its clock were right: no next one will tell."""
@@ -257,8 +258,7 @@ class TradeFeed:
         while begin < count:
             start_ns = self.recording.window_of(effective[begin])
             if start_ns != self.recording.start_ns:
-                self.recording.cut(None, final=True)
-                self.recording.open(start_ns, "trades", 0)
+                self._turn(start_ns)
             end = bisect_left(effective, start_ns + self.windows.window_ns, begin)
             self._outlet.emit(
                 Trades,
@@ -277,6 +277,11 @@ class TradeFeed:
             begin = end
         self._last, self._last_ns = prints.last, prints.times_ns[-1]
         self._sent_id = ids[-1]
+
+    def _turn(self, start_ns: int) -> None:
+        """Cut the open window and open the one that starts at *start_ns*."""
+        self.recording.cut(None, final=True)
+        self.recording.open(start_ns, "trades", 0)
 
     def _check_continuity(self, prints: Prints, effective_ns: int) -> None:
         """Write the row of the ids that are missing before *prints*, and begin a new chain entry."""

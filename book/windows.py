@@ -41,5 +41,18 @@ class Windows(NamedTuple):
 
     def image_due(self, start_ns: int, next_ns: int) -> bool:
         """Say whether a boundary of base images lies after *start_ns*, up to *next_ns*."""
-        every_ns = (self.policy(start_ns).images_s or self.images_s) * NS_PER_SECOND
+        every_ns = self._images_ns(start_ns)
         return start_ns // every_ns < next_ns // every_ns
+
+    def alike_until(self, start_ns: int) -> int:
+        """Return when the first window begins at which more than a cut is due, after that at *start_ns*.
+
+        Before it lies no boundary of base images, and the policy is the same.
+        """
+        every_ns = self._images_ns(start_ns)
+        image_ns = start_ns - start_ns % every_ns + every_ns
+        return min([image_ns, *(policy.from_ns for policy in self.policies if policy.from_ns > start_ns)])
+
+    def _images_ns(self, start_ns: int) -> int:
+        """Return how far apart the boundaries of base images are in the window that starts at *start_ns*."""
+        return (self.policy(start_ns).images_s or self.images_s) * NS_PER_SECOND

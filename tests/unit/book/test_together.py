@@ -12,6 +12,7 @@ from book import following, reading
 from book.maintainer import Saved
 from book.security import Security
 from book.sync import Sync, Update
+from journal.frames import Frames
 from journal.group import Kind
 from tests.journaled import Journal
 from tests.unit.book.play import (
@@ -31,9 +32,11 @@ from tests.unit.book.play import (
 )
 from tests.unit.book.test_any_journal import RECIPE, Told, renamed, step
 from venue import binance
+from venue.columns import Columns
 from venue.leap import LEAP
+from wire.messages import Policy
 from wire.names import EVERY_SECURITY
-from wire.runs import Changes
+from wire.runs import Changes, Cut
 
 OTHER = "binance:YUSDT"
 
@@ -181,6 +184,52 @@ def test_usual_updates_of_several_securities_go_to_the_books_at_once(monkeypatch
     assert [(ints(one.last_ids), ints(one.sizes), ints(one.old_sizes)) for one in of_type(said, Changes)] == [
         ([105], [20, 0], [10, 0])
     ] * 2
+
+
+@pytest.mark.skipif(not following.COMPILED, reason="the loops were not compiled")
+def test_what_follows_goes_on_in_later_windows_until_an_image_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Twins("binance/a", per_group=2)
+    begun(journal)
+    begin = len(journal.groups)
+    journal.frame(START, NAME, trade("XUSDT", 7, START))
+    for n, seconds in enumerate([1, 2, 12, 13, 28, 41], start=103):
+        sizes = [("9", str(n))], [("12.5", str(n % 2))]
+        journal.frame(START, NAME, depth("XUSDT", n, n, START + seconds * S, *sizes))
+        journal.frame(START, NAME, trade("XUSDT", n - 95, START + seconds * S))
+    monkeypatch.setattr(reading, "FEW_FRAMES", 1)
+    groups, looked_at = unpacked(journal.groups), []
+    made = maintainer(RECIPE)
+    said = list(messages(made, groups[:begin]))
+    frames = Security.frames
+
+    def look(security: Security, records: Frames, columns: Columns | None = None) -> None:
+        looked_at.extend(records.received_ns if security.name == NAME else ())
+        frames(security, records, columns)
+
+    monkeypatch.setattr(Security, "frames", look)
+    said += messages(made, groups[begin:])
+    assert (
+        len(looked_at) == 3
+    )  # the tape's first, and the updates before which the images of 10 and 40 s are due
+    windows = [(cut.feed, (cut.start_ns - START) // S) for cut in of_type(said, Cut) if cut.security == NAME]
+    assert sorted(windows) == [(feed, start) for feed in ("changes", "trades") for start in (0, 10, 20)]
+    assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
+
+
+@pytest.mark.parametrize(
+    ("policies", "start_s", "until_s"),
+    [
+        ((Policy(),), 0, 10),
+        ((Policy(),), 10, 40),
+        ((Policy(), Policy(from_ns=START + 20 * S)), 10, 20),
+        ((Policy(), Policy(from_ns=START + 20 * S, images_s=60)), 20, 40),
+    ],
+)
+def test_windows_are_alike_until_an_image_is_due_or_the_policy_changes(
+    policies: tuple[Policy, ...], start_s: int, until_s: int
+) -> None:
+    windows = RECIPE.windows("l2", policies)
+    assert (windows.alike_until(START + start_s * S) - START) // S == until_s
 
 
 @pytest.mark.skipif(not following.COMPILED, reason="the loops were not compiled")
