@@ -212,9 +212,7 @@ def other_tables(only: str | None, console: Console, *, quick: bool) -> list[fig
         return small.measure(1 if quick else ROUNDS, 10_000 if quick else small.FRAMES)
 
     def beside_peer() -> list[figures.Figure]:
-        feed = market(1, 31 if quick else SECONDS)
-        costs = run_once(feed)
-        return peer.measure(feed, costs.level_changes, costs.stages, console.print)
+        return peer.measure(market(1, 31 if quick else SECONDS), 1 if quick else rounds_of(1), console.print)
 
     add("ingester", "One ingester at saturation, 200 securities", ingester)
     add("peer", "A peer on the same frames", beside_peer)

@@ -6,11 +6,15 @@ It lives in an environment of its own, ``.venv-peers``, made here; where it cann
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
+from tests.bench import stages
+from tests.bench.chain import medians, run_once
 from tests.bench.figures import Figure
-from tests.bench.market import Market
+from tests.bench.market import Arrival, Market
+from tests.bench.stages import Beside
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".venv-peers"
@@ -23,38 +27,36 @@ RUN_SECONDS = 120
 SHARE = 0.25
 """Of what the peer spends on the book alone, at most, is the whole pipeline to cost."""
 
-NOT_OURS = ("decode floor", "database server")
+RUNS = 7
+"""Each between two runs of the floor, in a process of its own that takes the least of three."""
 
 
-def measure(
-    feed: Market, level_changes: int, stages: Mapping[str, float], say: Callable[[str], object]
-) -> list[Figure]:
-    """Return the peer's figure beside ours; *stages* are the CPU seconds of ours over *feed*."""
+def measure(feed: Market, rounds: int, say: Callable[[str], object]) -> list[Figure]:
+    """Return ours beside the peer's, both over the depth frames of *feed*: its book takes no others."""
+    feed = feed._replace(arrivals=[each for each in feed.arrivals if each.is_snapshot or _is_depth(each)])
+    beside = Beside(lambda: stages.floor(feed, stages.Runs(1)).cpu_s)
     try:
-        peer_s = _seconds(feed)
+        for _ in range(RUNS):
+            beside.begin()
+            beside.note(_seconds(feed))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = str(getattr(error, "stderr", "") or error).strip().splitlines()
         say(f"no peer beside: {PEER} could not be installed or run: {said[-1] if said else error}")
         return []
-    peer_us = 1e6 * peer_s / level_changes
-    book_us = 1e6 * stages["book"] / level_changes
-    whole_us = 1e6 * sum(cpu for name, cpu in stages.items() if name not in NOT_OURS) / level_changes
-    unit = "us CPU a level change"
+    ours, theirs = medians([run_once(feed) for _ in range(rounds)]), median(beside.ratios)
+    unit, name = "times the decode floor", "cryptofeed, book and callback"
     return [
-        Figure(
-            "whole pipeline",
-            whole_us,
-            unit,
-            "cryptofeed, book and callback",
-            peer_us,
-            bar=round(SHARE * peer_us, 2),
-        ),
-        Figure("book stage", book_us, unit, "cryptofeed, book and callback", peer_us),
+        Figure("whole pipeline", sum(ours.values()), unit, name, theirs, bar=round(SHARE * theirs, 2)),
+        Figure("book stage", ours["book"], unit, name, theirs),
     ]
 
 
+def _is_depth(arrival: Arrival) -> bool:
+    return b"@depth" in arrival.data[:40]
+
+
 def _seconds(feed: Market) -> float:
-    """Return the least CPU seconds of the peer over the depth frames of *feed*."""
+    """Return the CPU seconds of the peer over *feed*."""
     python = ENVIRONMENT / "bin" / "python"
     if not (ENVIRONMENT / "installed").exists():
         subprocess.run(
@@ -64,7 +66,7 @@ def _seconds(feed: Market) -> float:
         subprocess.run(install, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
         (ENVIRONMENT / "installed").touch()
     bodies = [arrival.data for arrival in feed.arrivals if arrival.is_snapshot][:1]
-    bodies += [each.data for each in feed.arrivals if b"@depth" in each.data[:40] and not each.is_snapshot]
+    bodies += [each.data for each in feed.arrivals if not each.is_snapshot]
     with tempfile.TemporaryDirectory(prefix="obl-bench-") as folder:
         frames = Path(folder) / "frames"
         frames.write_bytes(b"\n".join(bodies))
