@@ -13,7 +13,8 @@ from statistics import median
 from tests.bench import stages
 from tests.bench.chain import medians, run_once
 from tests.bench.figures import Figure
-from tests.bench.market import Arrival, Market
+from tests.bench.market import Market
+from tests.bench.pace import depth_of
 from tests.bench.stages import Beside
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,7 @@ RUNS = 7
 
 def measure(feed: Market, rounds: int, say: Callable[[str], object]) -> list[Figure]:
     """Return ours beside the peer's, both over the depth frames of *feed*: its book takes no others."""
-    feed = feed._replace(arrivals=[each for each in feed.arrivals if each.is_snapshot or _is_depth(each)])
+    feed = depth_of(feed)
     beside = Beside(lambda: stages.floor(feed, stages.Runs(1)).cpu_s)
     try:
         for _ in range(RUNS):
@@ -49,10 +50,6 @@ def measure(feed: Market, rounds: int, say: Callable[[str], object]) -> list[Fig
         Figure("whole pipeline", sum(ours.values()), unit, name, theirs, bar=round(SHARE * theirs, 2)),
         Figure("book stage", ours["book"], unit, name, theirs),
     ]
-
-
-def _is_depth(arrival: Arrival) -> bool:
-    return b"@depth" in arrival.data[:40]
 
 
 def _seconds(feed: Market) -> float:

@@ -2,7 +2,8 @@
 
 The simulator sends 5,000 small frames a second of 200 securities; the logger runs under supervisord with its
 embedded database.  CPU is that of the pipeline's processes from proc(5), the database's beside it.  Then some
-securities are tapped: from ``recv_time`` to this process, which shares the machine.
+securities are tapped: from ``recv_time`` to this process, which shares the machine.  The floor is decoded
+before and after; the bar of the CPU moves with it (tests.bench.pace), those of the delays do not.
 """
 
 import time
@@ -12,6 +13,7 @@ import msgpack
 import zmq
 
 from tests.bench.figures import Figure
+from tests.bench.pace import bar_us, floor_us
 from tests.bench.stages import cpu_of
 from tests.bench.whole import LOOK_S, status, whole
 from tests.simulator.process import Simulator
@@ -31,6 +33,8 @@ READY_SECONDS = 150.0
 """200 snapshots of the venue's weight limit take a minute."""
 
 MOST_US = 50.0
+"""Where the floor is ``pace.SET_AT_US``."""
+
 LINGERS = ((5, 8.0, 25.0), (0, 1.0, 5.0))
 """PUBLISH_LINGER_MS, and the most that p50 and p99 are to be, in milliseconds."""
 
@@ -47,16 +51,20 @@ def _with_linger(linger_ms: int, most_p50: float, most_p99: float, seconds: floa
     with whole(*load, securities=securities, **settings) as (logger, simulator):
         logger.start()
         live = _until_live(logger)
+        floor = floor_us()
         spent, rate = _cpu(logger, simulator, seconds)
+        floor = (floor + floor_us()) / 2
         delays = _delays(logger, seconds)
     database_us = sum(us for process, us in spent.items() if "database" in process)
     pipeline_us = sum(spent.values()) - database_us
     each = ", ".join(f"{process} {us:.1f}" for process, us in spent.items())
     came = f"{live} of {len(SYMBOLS)} books live, {rate:,.0f} frames/s came"
     note = f"linger {linger_ms} ms: {came}; us a frame: {each}"
-    name = f"linger {linger_ms} ms"
+    name, beside = f"linger {linger_ms} ms", ("floor, a level change", floor)
     return [
-        Figure(f"{name}: pipeline", pipeline_us, "us CPU a frame", bar=MOST_US, note=note),
+        Figure(
+            f"{name}: pipeline", pipeline_us, "us CPU a frame", *beside, bar=bar_us(MOST_US, floor), note=note
+        ),
         Figure(f"{name}: database", database_us, "us CPU a frame"),
         Figure(f"{name}: receive to tap, p50", _quantile(delays, 0.5), "ms", bar=most_p50),
         Figure(f"{name}: receive to tap, p99", _quantile(delays, 0.99), "ms", bar=most_p99),
