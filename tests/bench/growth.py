@@ -1,12 +1,14 @@
 """Whether cost grows with the work only: from 10 to 1,000 securities, and from 1 to 4 workers.
 
-Each security has the same seconds of the capture, interleaved frame by frame, so that a thousand have a
-hundred times the work of ten.  Book and conditioner run in this process as in ``stages``; each of four
-workers gets all groups and takes its share of the securities, one after the other: their CPU is added up.
+Each security has the same seconds of the capture, interleaved frame by frame, and as many ticks as these have
+seconds, so that a thousand have a hundred times the work of ten.  Book and conditioner run in this process as
+in ``stages``; each of four workers gets all groups and takes its share of the securities, one after the
+other: their CPU is added up.  All of it is measured between two runs of the floor over the frames of ten.
 """
 
 import gc
 import time
+from statistics import median
 from typing import NamedTuple
 
 from book.maintainer import Maintainer
@@ -14,7 +16,8 @@ from condition.conditioner import Conditioner
 from journal.group import unpack_group
 from tests.bench import stages
 from tests.bench.figures import Figure
-from tests.bench.market import market, saturated
+from tests.bench.market import market
+from tests.bench.stages import Beside
 from venue import VENUES
 from wire.messages import pack, pack_all, unpack_all
 from wire.names import BUCKETS
@@ -28,7 +31,9 @@ WORKERS = 4
 MOST = 1.2
 """Times the CPU of the smaller one."""
 
-_ROUNDS = 3
+_ROUNDS, _ROUNDS_OF_FEW = 3, 15
+_FLOORS = 5
+"""Runs of the floor at a time: ten securities are decoded in some milliseconds."""
 
 
 class Cost(NamedTuple):
@@ -40,22 +45,33 @@ class Cost(NamedTuple):
 
 def measure() -> list[Figure]:
     """Return the ratios, and what a security takes in memory."""
-    few_s = min(_cost(_groups(FEW), 0, 1).cpu_s for _ in range(_ROUNDS)) / FEW
-    groups = _groups(MANY)
-    whole = [_cost(groups, 0, 1) for _ in range(2)]
-    many_s = min(each.cpu_s for each in whole)
-    apart_s = sum(_cost(groups, share, WORKERS).cpu_s for share in range(WORKERS))
-    unit = "ms CPU a security"
-    one, all_in_one, four = (1e3 * each for each in (few_s, many_s / MANY, apart_s / MANY))
+    feed = market(FEW, SECONDS)
+    few, many = stages.groups_of(feed), stages.groups_of(market(MANY, SECONDS))
+    in_few, in_many, apart = (
+        Beside(lambda: stages.floor(feed, stages.Runs(_FLOORS)).cpu_s) for _ in range(3)
+    )
+    held: list[int] = []
+    for _ in range(_ROUNDS_OF_FEW):
+        _beside(in_few, few, 1)
+    for _ in range(_ROUNDS):
+        held += _beside(in_many, many, 1)
+        _beside(apart, many, WORKERS)
+    one = median(in_few.ratios)
+    all_in_one, four = (median(each.ratios) * FEW / MANY for each in (in_many, apart))
+    unit = "times the floor"
     return [
         Figure(f"{MANY} securities", all_in_one, unit, f"{FEW}:", one, bar=MOST * one),
         Figure(f"{WORKERS} workers of each", four, unit, "1:", all_in_one, bar=MOST * all_in_one),
-        Figure("memory, books and open windows", whole[0].held_bytes / MANY / 1024, "KiB a security"),
+        Figure("memory, books and open windows", held[0] / MANY / 1024, "KiB a security"),
     ]
 
 
-def _groups(securities: int) -> list[bytes]:
-    return stages.groups_of(saturated(market(securities, SECONDS)))
+def _beside(beside: Beside, groups: list[bytes], workers: int) -> list[int]:
+    """Note what *groups* cost so many *workers*; return what each held in the end."""
+    beside.begin()
+    costs = [_cost(groups, share, workers) for share in range(workers)]
+    beside.note(sum(each.cpu_s for each in costs))
+    return [each.held_bytes for each in costs]
 
 
 def _cost(groups: list[bytes], share: int, workers: int) -> Cost:
