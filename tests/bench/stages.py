@@ -217,7 +217,9 @@ def book(groups: list[bytes], runs: Runs, recipe: Recipe = RECIPE) -> tuple[floa
                 messages = [m for output in maintainer.feed(unpack_group(data)) for m in output.messages]
                 if messages:
                     batches.append(pack_all(messages))
-            return batches
+            # (what simply followed is said with the next tick, which is still to come)
+            waited = [m for security in maintainer.securities.values() for m in security.flush()]
+            return [*batches, pack_all(waited)] if waited else batches
 
         return nullcontext(run)
 
