@@ -120,7 +120,8 @@ cdef class BookPlace:
             return False
         make_room(updates, 7, 1)
         make_room(levels, 4, rows)
-        make_room(&self.turns, 4, 1)
+        if self.clock.turns(effective_ns):
+            make_room(&self.turns, 4, 1)
         cdef int64_t* price = levels.column[0] + low
         cdef int64_t* size = levels.column[1] + low
         cdef int64_t* old = levels.column[2] + low

@@ -162,7 +162,7 @@ class Maintainer:
     def _follow(self, group: Group, left: Collection[str]) -> list[int]:
         """Let what simply follows go where it goes; return the rows that do not, or come after one *left*."""
         rows = group.rows(self.buckets)
-        if len(rows) < reading.FEW_FRAMES or not following.COMPILED:
+        if not rows or not following.COMPILED:
             return rows
         followers = self._followers(group, left)
         feeds = {follower.feed for follower in followers if follower is not None}

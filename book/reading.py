@@ -24,8 +24,11 @@ from venue.api import (
 from venue.columns import Columns
 from wire.names import epoch_of
 
-FEW_FRAMES = 8
+FEW_FRAMES = 2
 """Fewer are decoded one by one in less time than all at once."""
+
+FIRST_TRADES = 8
+"""Trades that are taken by themselves first while no tape has begun, then twice as many, and so on."""
 
 
 def columns_of(frames: Sequence[bytes], venue: Venue, feed: str) -> Columns | None:
@@ -167,7 +170,7 @@ def _together(
     records: Frames, columns: Columns, venue: Venue, feed: str, joined: Joined, trades: TradeFeed
 ) -> None:
     """Work off frames all at once, where they simply follow."""
-    begin, few, count = 0, FEW_FRAMES, len(columns.trade_at)
+    begin, few, count = 0, FIRST_TRADES, len(columns.trade_at)
     while begin < count and not trades.take_run(*trade_run(records, columns, begin)):
         # (where a tape begins what comes after its first few may simply follow)
         end = count if trades.has_begun else min(count, begin + few)

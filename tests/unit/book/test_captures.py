@@ -14,7 +14,7 @@ from book.security import Security
 from book.sync import State, Sync, Update
 from tests import captures
 from tests.journaled import groups_of_capture, unpacked
-from tests.unit.book.play import copied, ints, maintainer, of_type, play, stored
+from tests.unit.book.play import copied, ints, maintainer, messages, of_type, play, stored
 from venue.decimals import text
 from wire.messages import Policy
 from wire.runs import Changes, Hole, Image, Orders, RunMessage, Trades
@@ -296,8 +296,7 @@ def test_a_maintainer_stopped_after_every_group_writes_the_same(
     said: list[RunMessage] = []
     for group in unpacked(groups):
         made = copied(made)
-        for output in made.feed(group):
-            said.extend(output.messages)
+        said.extend(messages(made, [group]))
     assert stored(said) == stored(unstopped)
 
 

@@ -85,9 +85,10 @@ class Twins(Usual):
             super().other(kind, recv_ns, OTHER, payload, connection)
 
 
-def stored_of(groups: Sequence[bytes], few: int) -> dict[Any, Any]:
+def one_by_one(groups: Sequence[bytes]) -> dict[Any, Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "FEW_FRAMES", few)
+        patch.setattr(following, "COMPILED", False)
+        patch.setattr(reading, "FEW_FRAMES", 1 << 30)
         return stored(play(groups, RECIPE)[1])
 
 
@@ -95,14 +96,14 @@ def stored_of(groups: Sequence[bytes], few: int) -> dict[Any, Any]:
 @given(steps_of_a_live_book, st.sampled_from([1, 3, 16]))
 def test_frames_read_together_say_what_they_say_one_by_one(steps: list[Any], per_group: int) -> None:
     groups = Told(per_group, Usual).tell(renamed(steps))
-    assert stored_of(groups, 1) == stored_of(groups, 1 << 30)
+    assert stored(play(groups, RECIPE)[1]) == one_by_one(groups)
 
 
 @settings(max_examples=50, deadline=None)
 @given(steps_of_a_live_book, st.sampled_from([4, 16]))
 def test_so_do_frames_of_two_securities(steps: list[Any], per_group: int) -> None:
     groups = Told(per_group, Twins).tell(renamed(steps))
-    assert stored_of(groups, 1) == stored_of(groups, 1 << 30)
+    assert stored(play(groups, RECIPE)[1]) == one_by_one(groups)
 
 
 def long_way(groups: Sequence[bytes]) -> tuple[dict[Any, Any], list[dict[str, Any]]]:
@@ -119,10 +120,8 @@ def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
     steps: list[Any], per_group: int
 ) -> None:
     groups = Told(per_group, Twins).tell(renamed(steps))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "FEW_FRAMES", 1)
-        made, said = play(groups, RECIPE)
-        assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(groups)
+    made, said = play(groups, RECIPE)
+    assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(groups)
 
 
 moves = st.tuples(
@@ -156,10 +155,8 @@ def test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones(moved: list[Any
         update = depth("XUSDT", *ids, now + ahead_s * S, [(price, size)], [("12.5", "1")])
         journal.frame(now, NAME, update, connection)
     journal.other(Kind.TICK, START + 3 * S)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "FEW_FRAMES", 1)
-        made, said = play(journal.groups, RECIPE)
-        assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
+    made, said = play(journal.groups, RECIPE)
+    assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
 
 
 def begun(journal: Twins) -> None:
@@ -176,7 +173,6 @@ def test_usual_updates_of_several_securities_go_to_the_books_at_once(monkeypatch
     journal = Twins("binance/a", per_group=2)
     begun(journal)
     made, _ = play(journal.groups)
-    monkeypatch.setattr(reading, "FEW_FRAMES", 1)
     monkeypatch.setattr(Security, "frames", None)
     before = len(journal.groups)
     journal.frame(START, NAME, depth("XUSDT", 103, 105, START, [("9", "2")], [("12.5", "0")]))
@@ -196,7 +192,6 @@ def test_what_follows_goes_on_in_later_windows_until_an_image_is_due(monkeypatch
         sizes = [("9", str(n))], [("12.5", str(n % 2))]
         journal.frame(START, NAME, depth("XUSDT", n, n, START + seconds * S, *sizes))
         journal.frame(START, NAME, trade("XUSDT", n - 95, START + seconds * S))
-    monkeypatch.setattr(reading, "FEW_FRAMES", 1)
     groups, looked_at = unpacked(journal.groups), []
     made = maintainer(RECIPE)
     said = list(messages(made, groups[:begin]))
@@ -240,7 +235,6 @@ def test_what_follows_is_said_with_the_next_tick_or_at_once_where_somebody_liste
     begun(journal)
     made, _ = play(journal.groups)
     made.watched = {NAME}
-    monkeypatch.setattr(reading, "FEW_FRAMES", 1)
     heard = []
     for update_id in (103, 104):
         before = len(journal.groups)
@@ -263,7 +257,6 @@ def test_what_follows_is_said_with_the_next_tick_or_at_once_where_somebody_liste
 def test_what_followed_before_a_security_was_taken_back_follows_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reading, "FEW_FRAMES", 1)
     journal = Twins("binance/a", per_group=2)
     begun(journal)
     for update_id in range(103, 120):
@@ -320,7 +313,7 @@ def test_so_do_ids_that_jump_and_clocks_that_are_wrong(
             frame = depth("XUSDT", number, number, time_ns, [("9", str(1 + number % 5))], [("12.5", "1")])
         journal.frame(now, NAME, frame, connection)
     journal.other(Kind.TICK, START + 3 * S)
-    assert stored_of(journal.groups, 1) == stored_of(journal.groups, 1 << 30)
+    assert stored(play(journal.groups, RECIPE)[1]) == one_by_one(journal.groups)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(1, 2)), min_size=1, max_size=5))
