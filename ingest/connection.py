@@ -45,6 +45,8 @@ class Connection:
         self.date = date
         """The ``Date`` of the handshake's answer."""
         self._socket.setblocking(False)
+        self._full_bytes = 0 if isinstance(sock, ssl.SSLSocket) else READ_BYTES
+        """After a read of fewer nothing is waiting (epoll(7)); one of TLS ends with a record of 16 KB."""
         self._splitter = Splitter()
         self._unsent = b""
         self._ended = ""
@@ -74,6 +76,8 @@ class Connection:
                 found += self._splitter.feed(data)
                 if self._splitter.broken:
                     self._ended = f"broken websocket protocol: {self._splitter.broken}"
+                    break
+                if len(data) < self._full_bytes:
                     break
             else:
                 more = True

@@ -1,9 +1,9 @@
 """Journals first, then publishes the same bytes: nothing else writes to the journal or the PUB socket.
 
-Frames are gathered for the linger, or until ``GROUP_BYTES``, into one group; every other record ends
-the open group and is a group of its own.  The disk is synced in a thread, at most each
-``JOURNAL_SYNC_MS``, and each sync is published (``OBS1`` and Synced); what is needed no more is dropped
-or archived there too, for it may be slow.
+Frames are gathered for the linger (where there is none: those of one read), or until ``GROUP_BYTES``, into
+one group; every other record ends the open group and is a group of its own.  The disk is synced in a thread,
+at most each ``JOURNAL_SYNC_MS``, and each sync is published (``OBS1`` and Synced); what is needed no more is
+dropped or archived there too, for it may be slow.
 
 A disk that refuses a group ends the recording: until ``settle`` finds that it takes records again, frames,
 ticks and bodies are let go, and commands and the ends of connections are owed, in order.
@@ -110,7 +110,9 @@ class Recorder:
                 self.flush()
                 if self._refused:
                     return
-        if self._rows and not self._lingering:
+        if self._rows and not self._linger_s:
+            self.flush()
+        elif self._rows and not self._lingering:
             self._lingering = True
             self._loop.once(self._linger_s, self._lingered)
 

@@ -23,7 +23,7 @@ DEADLINE_MS = 10_000
 
 
 class Recording:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, linger_ms: int = 5) -> None:
         self.loop = Loop()
         self.folder = folder
         self.writer = Writer(folder, LINE, segment_bytes=1 << 20, now_ns=time.time_ns)
@@ -37,7 +37,12 @@ class Recording:
         publisher.recv()
         self.refusals: list[str] = []
         self.recorder = Recorder(
-            self.loop, self.writer, publisher, linger_ms=5, sync_ms=10, on_refused=self.refusals.append
+            self.loop,
+            self.writer,
+            publisher,
+            linger_ms=linger_ms,
+            sync_ms=10,
+            on_refused=self.refusals.append,
         )
 
     def run(self, seconds: float) -> None:
@@ -102,6 +107,14 @@ def test_a_frame_waits_no_longer_than_the_linger(recording: Recording) -> None:
     assert len(recording.groups()) == 1  # the epoch only
     recording.run(0.1)
     assert [unpack_group(data).kind for data in recording.groups()] == [Kind.FRAME]
+
+
+def test_with_no_linger_what_one_read_brought_is_published_at_once(tmp_path: Path) -> None:
+    made = Recording(tmp_path / "journal", linger_ms=0)
+    made.recorder.frames([(1, BTC, 1, b"one"), (1, BTC, 1, b"two")])
+    assert [unpack_group(data).count for data in made.groups()[1:]] == [2]
+    made.recorder.close()
+    made.loop.close()
 
 
 def test_a_group_is_bounded_by_bytes_and_by_rows(recording: Recording) -> None:
