@@ -20,7 +20,7 @@ from tests.simulator.history import Traded
 from tests.simulator.instrument import binance
 from tests.simulator.market import Event, Market
 from tests.simulator.queues import BUY, SELL, Queues
-from tests.simulator.source import Frame, Json
+from tests.simulator.source import TICK_S, Frame, Json
 from tests.simulator.texts import fixed
 
 MS, US = 1_000_000, 1_000
@@ -46,6 +46,7 @@ class SyntheticBinance:
     """Markets that move while time passes."""
 
     greedy = False
+    tick_s = TICK_S
 
     def __init__(
         self,

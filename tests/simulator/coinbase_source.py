@@ -20,7 +20,7 @@ from tests.simulator.engine import Kind
 from tests.simulator.instrument import coinbase
 from tests.simulator.market import Event, Market
 from tests.simulator.queues import BUY, SELL, Queues
-from tests.simulator.source import Frame, Json
+from tests.simulator.source import TICK_S, Frame, Json
 from tests.simulator.texts import NS, fixed, iso_ns, iso_us, plain
 
 MS = 1_000_000
@@ -38,6 +38,7 @@ class SyntheticCoinbase:
     """Markets that move while time passes."""
 
     greedy = False
+    tick_s = TICK_S
 
     def __init__(
         self,

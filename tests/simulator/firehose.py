@@ -29,6 +29,9 @@ AT_ONCE = 1_000
 FIRST_ID = 1_000_000_000
 """Of ten digits, so that frames keep their length."""
 
+TICK_S = 0.001
+"""A venue sends many securities' frames one by one, not a clump each few milliseconds."""
+
 IDS_PER_FRAME = 12
 
 BOOK_LEVELS = 1_000
@@ -36,6 +39,8 @@ BOOK_LEVELS = 1_000
 
 class Firehose:
     """A Binance that only sends."""
+
+    tick_s = TICK_S
 
     def __init__(self, load: str, rate: float, seed: int, start_ns: int, symbols: Sequence[str] = ()) -> None:
         count, self._levels = LOADS[load]

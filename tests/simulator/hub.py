@@ -9,9 +9,6 @@ from tests.simulator.connection import MAX_BUFFERED, Connection
 from tests.simulator.heard import Account
 from tests.simulator.source import EVERYONE, Source
 
-TICK_S = 0.005
-"""How late a frame may be; short beside the 50 ms of the fastest batch."""
-
 GREEDY_BUFFER = 1_000_000
 """A greedy source is asked for more only while no client has more than this waiting, bytes."""
 
@@ -73,6 +70,6 @@ class Hub:
 
     def _pause(self) -> float:
         if not (self.source.greedy and self.connections):
-            return TICK_S
+            return self.source.tick_s
         full = any(one.buffered > GREEDY_BUFFER for one in self.connections.values())
         return 0.001 if full else 0.0

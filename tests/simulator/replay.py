@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from tests.simulator.binance_source import symbol_info
 from tests.simulator.coinbase_source import product_info
 from tests.simulator.recording import Body, Recording
-from tests.simulator.source import EVERYONE, Frame, Json
+from tests.simulator.source import EVERYONE, TICK_S, Frame, Json
 
 START_AFTER_NS = 3_000_000_000
 """Time for a client to subscribe the rest, symbol by symbol."""
@@ -35,6 +35,7 @@ class Replay:
     def __init__(self, recording: Recording, speed: float) -> None:
         self.symbols: Sequence[str] = recording.symbols
         self.greedy = not speed
+        self.tick_s = TICK_S
         self._recording, self._speed = recording, speed
         self._offsets = [frame.offset_ns for frame in recording.frames]
         self._place = 0

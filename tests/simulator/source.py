@@ -12,6 +12,9 @@ EVERYONE = "*"
 
 Json = dict[str, Any]
 
+TICK_S = 0.005
+"""How late a frame may be; short beside the 50 ms of the fastest batch."""
+
 
 class Source(Protocol):
     """What both exchanges have in common."""
@@ -19,6 +22,8 @@ class Source(Protocol):
     symbols: Sequence[str]
     greedy: bool
     """True: it is asked for more as soon as the connections have taken what they got."""
+    tick_s: float
+    """How often it is asked for more otherwise."""
 
     def advance(self, now_ns: int, wanted: Collection[str]) -> list[Frame]:
         """Let everything happen that is due, and return the frames of the *wanted* keys, in order."""
