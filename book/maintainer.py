@@ -3,10 +3,14 @@
 Every security has its own position in each line: records before it are skipped, so that one bucket can be
 taken back to its checkpoints (``rewind``) while the others go on.  The worker reads each line from the lowest
 position of its venue's securities (``cursor``), and feeds the groups of a venue's lines merged (book.merge).
+
+A tick concerns every security, which takes a while where there are hundreds: those that have yet to see it
+are *late* until the worker comes to them, a few at a time between groups, or something else concerns them.
+What each security sees, and in which order, is the same.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
 from book import following, reading
@@ -55,16 +59,29 @@ class Maintainer:
         self._venues = venues
         self._recipe = recipe
         self._runs: dict[int, int] = {}
+        self._late: dict[str, Record] = {}
+        """Securities that have yet to see a tick, and this tick; one at most, for the next waits for all."""
         self._known: dict[str, dict[str, following.Follower | None]] = {}
         """The followers of each line's securities, as they were when they were last asked for."""
 
     def feed(self, *groups: Group) -> list[Output]:
         """Take the next group of a line, or several of frames; return what their records came to."""
-        return list(self.outputs(*groups))
+        return [*self.outputs(*groups), *self.late()]
 
     def outputs(self, *groups: Group) -> Iterator[Output]:
-        """Do the same, one by one, to be taken to the end: nobody has to wait for the last of them."""
+        """Do the same, one by one, to be taken to the end: nobody has to wait for the last of them.
+
+        After a tick the securities are ``late``.
+        """
         group = groups[-1]
+        if group.kind is Kind.FRAME:
+            late = {name for group in groups for name in group.names} & self._late.keys()
+            yield from self._ticked(late) if self._late else ()
+        else:
+            yield from self.late()
+        if group.kind is Kind.TICK:
+            yield from self._tick(group)
+            return
         touched = (
             self._frames(groups)
             if group.kind is Kind.FRAME
@@ -76,10 +93,37 @@ class Maintainer:
             if messages:
                 yield Output(name, bucket_of(name), group.line, position, messages)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether a security has yet to see a tick."""
+        return bool(self._late)
+
+    def late(self, most: int | None = None) -> Iterator[Output]:
+        """Let the next *most* of the late securities (None: all) see their tick."""
+        yield from self._ticked(list(islice(self._late, most)))
+
+    def _tick(self, group: Group) -> Iterator[Output]:
+        for record in group.records(self.buckets):
+            yield from self.late()
+            self._late = {security.name: record for security in self._of(group.line)}
+        self.read[group.line] = max(group.next_position, self.read.get(group.line, 0))
+
+    def _ticked(self, names: Iterable[str]) -> Iterator[Output]:
+        for name in names:
+            record, security = self._late.pop(name), self.securities[name]
+            line, position = record.line, record.position + 1
+            if record.position < security.positions.get(line, 0):
+                continue
+            security.read(line, position)
+            security.tick(record)
+            messages = security.take(line, position)
+            if messages:
+                yield Output(name, bucket_of(name), line, position, messages)
+
     def lost(self, line: str, next_position: int) -> list[Output]:
         """Take note that no record of *line* that is still to come before *next_position* can be read."""
+        outputs = list(self.late())
         self.read[line] = max(next_position, self.read.get(line, 0))
-        outputs = []
         for security in self._of(line):
             if security.positions.get(line, 0) >= next_position:
                 continue
@@ -102,7 +146,7 @@ class Maintainer:
 
     def cut_open(self) -> list[Output]:
         """Cut every open window as it stands, for a worker that ends and does nothing after it."""
-        outputs = []
+        outputs = list(self.late())
         for name, security in self.securities.items():
             security.cut_open()
             messages = security.flush()
@@ -111,7 +155,11 @@ class Maintainer:
         return outputs
 
     def restore(self, saved: Iterable[Saved]) -> None:
-        """Make each security what its checkpoint says; ``begin`` starts its run."""
+        """Make each security what its checkpoint says; ``begin`` starts its run.
+
+        The late ones see their tick when it is read again, from ``cursor`` on.
+        """
+        self._late = {}
         for each in saved:
             security = self._make(each.security, each.born)
             if each.state is not None:
@@ -202,7 +250,7 @@ class Maintainer:
         touched: dict[str, int] = {}
         for record in records:
             try:
-                payload = None if record.kind is Kind.TICK else unpack(record.kind, record.payload)
+                payload = unpack(record.kind, record.payload)
             except Corrupt:
                 self.corrupt += 1
                 continue
@@ -231,8 +279,6 @@ class Maintainer:
 
 def _dispatch(security: Security, record: Record, payload: object) -> None:
     match payload:
-        case None:
-            security.tick(record)
         case Rest():
             security.rest(record, payload)
         case Command():

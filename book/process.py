@@ -13,7 +13,7 @@ The worker never blocks: while a conditioner takes nothing it takes no groups, a
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -49,6 +49,9 @@ READ_BYTES = 1 << 18
 """Of groups read from one line before anything else has its turn: some 20 ms of work."""
 
 FRAMES_A_TURN = 64
+TICKED_A_TURN = 16
+"""Securities that see a tick before frames that have come meanwhile have their turn: a millisecond."""
+
 BATCHES_QUEUED = 8
 """On their way to one conditioner; beyond that the worker waits."""
 
@@ -227,15 +230,20 @@ class BookService:
     def _work(self) -> bool:
         if self._queues.blocked:
             return False
-        again = False
+        took = False
         for merge in self._merges.values():
             for groups in neighbours(self._merged(merge)):
-                again = True
-                for output in self._fed(groups):
-                    self._queues.put(output.bucket, output.messages)
-                    self._tap(output)
+                took = True
+                self._put(self._fed(groups))
+        self._put(self._maintainer.late(TICKED_A_TURN))
         self._send()
-        return again and not self._queues.blocked
+        waits = took and not all(follow.caught_up for follow in self._follows.values())
+        return (waits or self._maintainer.is_late) and not self._queues.blocked
+
+    def _put(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            self._queues.put(output.bucket, output.messages)
+            self._tap(output)
 
     def _merged(self, merge: Merge) -> list[Group]:
         """Return what comes next of a venue's lines."""
@@ -364,8 +372,8 @@ class BookService:
         """Take what is written, let open windows be stored as they stand, and keep the state."""
         for merge in self._merges.values():
             for groups in neighbours(self._merged(merge)):
-                for output in self._fed(groups):
-                    self._queues.put(output.bucket, output.messages)
+                self._put(self._fed(groups))
+        self._put(self._maintainer.late())
         # The state is kept before the windows are cut as they stand: a restart goes on as if they never were.
         self._checkpoint()
         for output in self._maintainer.cut_open():

@@ -1,7 +1,8 @@
 """Frames that are read together, or follow at once, come to what they come to one by one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -9,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from book import following, reading
-from book.maintainer import Saved
+from book.maintainer import Maintainer, Saved
 from book.security import Security
 from book.sync import Sync, Update
 from journal.frames import Frames
-from journal.group import Kind
+from journal.group import Group, Kind
 from tests.journaled import Journal
 from tests.unit.book.play import (
     NAME,
@@ -36,7 +37,7 @@ from venue.columns import Columns
 from venue.leap import LEAP
 from wire.messages import Policy
 from wire.names import EVERY_SECURITY
-from wire.runs import Changes, Cut
+from wire.runs import Changes, Cut, RunMessage
 
 OTHER = "binance:YUSDT"
 
@@ -122,6 +123,47 @@ def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
     groups = Told(per_group, Twins).tell(renamed(steps))
     made, said = play(groups, RECIPE)
     assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(groups)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    steps_of_a_live_book,
+    st.sampled_from([1, 4, 16]),
+    st.integers(0, 2),
+    st.integers(0, 60),
+    st.integers(0, 9),
+)
+def test_a_tick_that_the_securities_see_by_and_by_comes_to_the_same(
+    steps: list[Any], per_group: int, a_turn: int, saved_at: int, lost: int
+) -> None:
+    groups = unpacked(Told(per_group, Twins).tell(renamed(steps)))
+    assert taken_back(groups, saved_at, lost, a_turn) == taken_back(groups, saved_at, lost, None)
+
+
+def taken_back(
+    groups: Sequence[Group], saved_at: int, lost: int, a_turn: int | None
+) -> tuple[dict[Any, Any], list[dict[str, Any]]]:
+    """Return what is stored, and the state in the end, where what came of *lost* groups had to come again."""
+    made = maintainer(RECIPE)
+    said = list(said_by_and_by(made, groups[:saved_at], a_turn))
+    saved = {name: Saved(name, one.born, one.dump()) for name, one in made.securities.items()}
+    said += [message for one in made.securities.values() for message in one.flush()]
+    list(said_by_and_by(made, groups[saved_at : saved_at + lost], a_turn))
+    made.restore([saved.get(name, Saved(name, one.born, None)) for name, one in made.securities.items()])
+    begun = [output for bucket in sorted(made.buckets) for output in made.begin(bucket, 7)]
+    said += [message for output in begun for message in output.messages]
+    position = made.cursor("binance/a", 0)
+    said += said_by_and_by(made, [group for group in groups if group.next_position > position], a_turn)
+    said += [message for output in made.late() for message in output.messages]
+    said += messages(made, [])
+    return stored(said), [one.dump() for one in made.securities.values()]
+
+
+def said_by_and_by(made: Maintainer, groups: Sequence[Group], a_turn: int | None) -> Iterator[RunMessage]:
+    """Yield what *made* says of *groups* while *a_turn* of the securities at a time see a tick."""
+    for group in groups:
+        for output in chain(made.outputs(group), made.late(a_turn)):
+            yield from output.messages
 
 
 moves = st.tuples(
