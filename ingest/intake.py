@@ -5,20 +5,25 @@ book, snapshot, control, ...   under its security   its route
 trade                          under its security   (nothing: trades are never asked for again)
 unknown                        under no security    nothing; counted, one line of the log in 10 s
 
-All frames of one read go together, by the venue's ``routes`` where they are all updates and trades; then the
-session is told what the updates of a security say together, and of each only where that does not go on from
-what came before.  The session hears of none of them
-before all are in the open group: what it journals or asks for comes after them.
+A read is stamped at once, and waits with those after it for the linger, or until they are ``GROUP_BYTES``:
+each small read by itself, of a thousand a second, would cost as much as all of a linger.  Then the frames of
+one connection go together, by the venue's ``routes`` where they are all updates and trades; the session is
+told what the updates of a security say together, and of each only where that does not go on from what came
+before.  It hears of none of them before all are journalled: what it journals or asks for comes after them.
 """
 
 from collections.abc import Sequence
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 from ingest.framing import Control, Message, Opcode
-from ingest.recorder import Recorder
+from ingest.recorder import GROUP_BYTES, Recorder
 from ingest.session import Session
 from journal.rows import Rows
 from venue.api import Route, UnknownFrame, Venue
 from wire.log import log
+from wire.loop import Loop
 from wire.names import EVERY_SECURITY
 
 NS_PER_SECOND = 1_000_000_000
@@ -32,14 +37,30 @@ MOST_NAMES = 1 << 16
 _SHOWN_BYTES = 80
 
 
+class _Read(NamedTuple):
+    """What a connection brought at once."""
+
+    number: int
+    frames: list[bytes]
+    recv_ns: int
+    now: int
+
+
 class Intake:
     """Of one line."""
 
-    def __init__(self, venue: Venue, feed: str, recorder: Recorder, session: Session) -> None:
+    def __init__(
+        self, loop: Loop, venue: Venue, feed: str, recorder: Recorder, session: Session, *, linger_ms: int
+    ) -> None:
+        self._loop = loop
         self._venue = venue
         self._feed = feed
         self._recorder = recorder
         self._session = session
+        self._linger_s = linger_ms / 1000
+        self._reads: list[_Read] = []
+        self._held_bytes = 0
+        self._lingers = False
         self._names: dict[str, str] = {"": EVERY_SECURITY}
         self.garbage = 0
         """Frames that could not be routed."""
@@ -54,13 +75,40 @@ class Intake:
         frames = [message for message in messages if isinstance(message, bytes)]
         if len(frames) != len(messages):
             self._take_controls(number, messages)
+        self._reads.append(_Read(number, frames, recv_ns, now))
+        self._held_bytes += sum(map(len, frames))
+        if not self._linger_s or self._held_bytes >= GROUP_BYTES:
+            self.settle()
+        elif not self._lingers:
+            self._lingers = True
+            self._loop.once(self._linger_s, self._lingered)
+
+    def settle(self) -> None:
+        """Journal what came, and tell the session of it.
+
+        Raises:
+            DiskRefused: as ``take``.
+        """
+        reads, self._reads, self._held_bytes = self._reads, [], 0
+        for _, together in groupby(reads, attrgetter("number")):
+            self._journal(list(together))
+
+    def _lingered(self) -> None:
+        self._lingers = False
+        self.settle()
+
+    def _journal(self, reads: list[_Read]) -> None:
+        """Work off what one connection brought."""
+        number, _, _, now = reads[-1]
+        frames = list(chain.from_iterable(read.frames for read in reads))
+        recv_ns = list(chain.from_iterable([read.recv_ns] * len(read.frames) for read in reads))
         routes = self._venue.routes(frames, self._feed)
         if routes is None:
-            self._take_one_by_one(number, frames, recv_ns, now)
+            self._one_by_one(number, frames, recv_ns, now)
             return
         names = self._names
         securities = [names.get(symbol) or self._name(symbol) for symbol in routes.symbols]
-        self._recorder.frames(Rows([recv_ns] * len(frames), securities, [number] * len(frames), frames))
+        self._recorder.frames(Rows(recv_ns, securities, [number] * len(frames), frames))
         broken = {run.symbol for run in routes.runs if not self._session.run(number, run)}
         if not broken:
             return
@@ -73,8 +121,8 @@ class Intake:
             if isinstance(message, Control) and message.opcode == Opcode.PING:
                 self._session.pinged(number, message.payload)
 
-    def _take_one_by_one(self, number: int, frames: list[bytes], recv_ns: int, now: int) -> None:
-        """Take frames among which there is one that is no update and no trade, or not as usual."""
+    def _one_by_one(self, number: int, frames: list[bytes], recv_ns: list[int], now: int) -> None:
+        """Work off frames among which there is one that is no update and no trade, or not as usual."""
         securities: list[str] = []
         told: list[tuple[Route, bytes]] = []
         for frame in frames:
@@ -87,7 +135,7 @@ class Intake:
             securities.append(self._names.get(route.symbol) or self._name(route.symbol))
             if route.kind != "trade":
                 told.append((route, frame))
-        self._recorder.frames(Rows([recv_ns] * len(frames), securities, [number] * len(frames), frames))
+        self._recorder.frames(Rows(recv_ns, securities, [number] * len(frames), frames))
         for route, frame in told:
             self._session.frame(number, route, frame, now)
 

@@ -79,13 +79,12 @@ class Ingester:
             loop,
             self._writer,
             loop.socket(zmq.PUB, bind=endpoints.frames(line)),
-            linger_ms=settings.publish_linger_ms,
             sync_ms=settings.journal_sync_ms,
             has_twin=settings.lines_of_venue(self._venue.NAME) > 1,
             on_refused=self._disk_refused,
         )
         self._rest = Rest(self._urls[1], self._venue, self._feed, self._fetched, self._crash)
-        self._session = Session(
+        self._told = Session(
             self._venue,
             subscription,
             SystemRandom(),
@@ -96,10 +95,9 @@ class Ingester:
             lines=settings.lines_of_venue(self._venue.NAME),
             remembered=remembered(self._folder),
         )
-        self._disk = DiskWatch(
-            self._folder, settings.reserve_bytes(), self._recorder, self._session, self._turn
-        )
-        self._intake = Intake(self._venue, self._feed, self._recorder, self._session)
+        self._disk = DiskWatch(self._folder, settings.reserve_bytes(), self._recorder, self._told, self._turn)
+        parts = self._venue, self._feed, self._recorder, self._told
+        self._intake = Intake(loop, *parts, linger_ms=settings.publish_linger_ms)
         self._listen(endpoints)
         log.info(
             'event=line line=%s feed=%s reason="%s" epoch=%d',
@@ -127,11 +125,16 @@ class Ingester:
         loop.every(TURN_SECONDS, self._turn)
         loop.idle(self._read_on)
 
+    @property
+    def _session(self) -> Session:
+        """The session, after it was told of all that came."""
+        self._intake.settle()
+        return self._told
+
     def close(self) -> None:
         """Close the connections, and see that all is on disk."""
         for number in list(self._connections):
             self._read(number)
-        self._recorder.flush()
         self._session.pause("stopped")
         self._turn()
         self._recorder.close()
@@ -162,7 +165,7 @@ class Ingester:
         if more:
             self._unfinished.add(number)
         recv_ns = time.time_ns()
-        self._session.heard(number, now)
+        self._told.heard(number, now)
         self._intake.take(number, messages, recv_ns, now)
 
     # --- what the session wants ----------------------------------------------------------
@@ -264,6 +267,7 @@ class Ingester:
         What the venue says of a new symbol leads to its ``add``, which is journalled first: a
         maintainer knows a security from its ``add`` on.  Nothing leaves the process before the body is.
         """
+        self._intake.settle()
         now = time.monotonic_ns()
         if fetched.ask.what == "instrument":
             self._session.answered(fetched.ask, fetched.answer, now)
@@ -319,6 +323,7 @@ class Ingester:
         self._session.wishes(wishes, trades, time.monotonic_ns())
 
     def _second(self) -> None:
+        self._intake.settle()
         now_ns = time.time_ns()
         self._recorder.record(Kind.TICK, EVERY_SECURITY, 0, None, now_ns)
         if self._writer.segment != self._named_in:

@@ -1,9 +1,9 @@
 """Journals first, then publishes the same bytes: nothing else writes to the journal or the PUB socket.
 
-Frames are gathered for the linger (where there is none: those of one read), or until ``GROUP_BYTES``, into
-one group; every other record ends the open group and is a group of its own.  The disk is synced in a thread,
-at most each ``JOURNAL_SYNC_MS``, and each sync is published (``OBS1`` and Synced); what is needed no more is
-dropped or archived there too, for it may be slow.
+The frames of one call are one group, or several where they are more than ``GROUP_BYTES`` or ``GROUP_ROWS``;
+every other record is a group of its own.  The disk is synced in a thread, at most each ``JOURNAL_SYNC_MS``,
+and each sync is published (``OBS1`` and Synced); what is needed no more is dropped or archived there too, for
+it may be slow.
 
 A disk that refuses a group ends the recording: until ``settle`` finds that it takes records again, frames,
 ticks and bodies are let go, and commands and the ends of connections are owed, in order.
@@ -59,7 +59,6 @@ class Recorder:
         writer: Writer,
         publisher: Socket,
         *,
-        linger_ms: int,
         sync_ms: int,
         on_refused: Callable[[str], None],
         has_twin: bool = False,
@@ -68,10 +67,6 @@ class Recorder:
         self._loop = loop
         self._writer = writer
         self._publisher = publisher
-        self._linger_s = linger_ms / 1000
-        self._rows = Rows.none()
-        self._bytes = 0
-        self._lingering = False
         self.frames_taken = 0
         self._sync_s = max(sync_ms, 1) / 1000
         self._drop: tuple[int, int, Path | None] | None = None
@@ -89,54 +84,31 @@ class Recorder:
             loop.every(CLOCK_SECONDS, self._say_clock)
 
     def frames(self, more: Sequence[Row] | Rows) -> None:
-        """Add frames to the open group, and begin others where it is full.
+        """Append and publish frames, in as few groups as hold them.
 
         Raises:
             DiskRefused: the journal takes nothing any more; nothing of the group was published.
         """
-        if self._refused or not more:
-            return
         rows = Rows.of(more)
         self.frames_taken += len(rows)
         ends = list(accumulate(map(len, rows.payloads), initial=0))
         begin, count = 0, len(rows)
-        while begin < count:
-            full = bisect_left(ends, ends[begin] + GROUP_BYTES - self._bytes, begin + 1)
-            end = min(full, begin + GROUP_ROWS - len(self._rows), count)
-            self._rows.extend(rows.part(begin, end))
-            self._bytes += ends[end] - ends[begin]
+        while begin < count and not self._refused:
+            full = bisect_left(ends, ends[begin] + GROUP_BYTES, begin + 1)
+            end = min(full, begin + GROUP_ROWS, count)
+            self._append(Kind.FRAME, rows.part(begin, end))
             begin = end
-            if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
-                self.flush()
-                if self._refused:
-                    return
-        if self._rows and not self._linger_s:
-            self.flush()
-        elif self._rows and not self._lingering:
-            self._lingering = True
-            self._loop.once(self._linger_s, self._lingered)
 
     def record(
         self, kind: Kind, security: str, connection: int, content: Payload | None, recv_ns: int
     ) -> None:
-        """Append one record that is no frame, after the frames before it.
+        """Append and publish one record that is no frame.
 
         Raises:
             DiskRefused: as ``frames``, or too much is owed.
         """
-        self.flush()
         data = payload.pack(content) if content is not None else b""
         self._append(kind, Rows([recv_ns], [security], [connection], [data]))
-
-    def flush(self) -> None:
-        """Append and publish the open group.
-
-        Raises:
-            DiskRefused: as ``frames``.
-        """
-        if self._rows:
-            rows, self._rows, self._bytes = self._rows, Rows.none(), 0
-            self._append(Kind.FRAME, rows)
 
     def settle(self) -> bool:
         """Append what is owed and a tick, where the disk refused; return whether it takes records again.
@@ -152,7 +124,7 @@ class Recorder:
         return not self._refused
 
     def close(self) -> None:
-        """Flush, sync, say so, and let the folder go.
+        """Sync, say so, and let the folder go.
 
         Raises:
             DiskRefused: the last records may not survive.
@@ -160,7 +132,6 @@ class Recorder:
         self._stopped.set()
         self._dirty.set()
         self._thread.join()
-        self.flush()
         self.settle()
         self._say_synced(self._writer.sync())
         self._writer.close()
@@ -174,10 +145,6 @@ class Recorder:
     def dropping(self) -> bool:
         """Whether what may be dropped is still on its way."""
         return self._drop is not None or self._is_dropping
-
-    def _lingered(self) -> None:
-        self._lingering = False
-        self.flush()
 
     def _append(self, kind: Kind, rows: Rows) -> None:
         if self._refused or not self._took(kind, rows):

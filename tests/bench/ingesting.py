@@ -91,8 +91,8 @@ def ingest(market: Market, runs: Runs, *, heard: bool = False) -> float:
             loop, session = Loop(), _session(market)
             endpoint = f"ipc://{folder}/frames"
             publisher = loop.socket(zmq.XPUB if heard else zmq.PUB, bind=endpoint, linger_ms=0)
-            recorder = Recorder(loop, writer, publisher, linger_ms=5, sync_ms=SYNC_MS, on_refused=sys.exit)
-            intake = Intake(VENUES["binance"], FEED, recorder, session)
+            recorder = Recorder(loop, writer, publisher, sync_ms=SYNC_MS, on_refused=sys.exit)
+            intake = Intake(loop, VENUES["binance"], FEED, recorder, session, linger_ms=5)
             (Path(folder) / "stream").write_bytes(stream)
             ours, theirs = socket.socketpair()
             listening = _subscriber(publisher, endpoint) if heard else nullcontext()
@@ -116,4 +116,5 @@ def _read_all(connection: Connection, intake: Intake, session: Session, recorder
             messages, _ = connection.read()
             session.heard(1, now)
             intake.take(1, messages, time.time_ns(), now)
+    intake.settle()
     recorder.close()

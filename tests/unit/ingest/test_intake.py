@@ -17,6 +17,7 @@ from ingest.intake import Intake
 from ingest.link import Subscription
 from ingest.recorder import GROUP_BYTES, Recorder
 from ingest.session import Session
+from journal.group import Record
 from journal.reader import Reader
 from journal.writer import Writer
 from venue import VENUES
@@ -35,13 +36,11 @@ TRADE = (
 
 
 class Line:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, linger_ms: int = 0) -> None:
         self.folder, self.loop = folder, Loop()
         writer = Writer(folder, LINE, segment_bytes=1 << 26, now_ns=time.time_ns)
         publisher = self.loop.socket(zmq.PUB, bind="inproc://frames", linger_ms=0)
-        self.recorder = Recorder(
-            self.loop, writer, publisher, linger_ms=5, sync_ms=10, on_refused=pytest.fail
-        )
+        self.recorder = Recorder(self.loop, writer, publisher, sync_ms=10, on_refused=pytest.fail)
         wanted = [Wanted(BTC, (Policy(),), 1)]
         subscription = Subscription("depth", 100, None)
         self.session = Session(
@@ -52,7 +51,8 @@ class Line:
         self.session.opened(self.number, 2)
         self.session.tick(3, "1")
         self.session.take()
-        self.intake = Intake(VENUES["binance"], "depth", self.recorder, self.session)
+        parts = VENUES["binance"], "depth", self.recorder, self.session
+        self.intake = Intake(self.loop, *parts, linger_ms=linger_ms)
 
     def take(self, *payloads: bytes) -> None:
         self.intake.take(self.number, payloads, 7, 4)
@@ -60,14 +60,24 @@ class Line:
     def said(self) -> list[str]:
         return [action.text for action in self.session.take() if isinstance(action, Say)]
 
-    def records(self) -> list[tuple[str, bytes]]:
+    def reconnected(self) -> int:
+        """Return the number of a connection that is to take the place of the first."""
+        self.session.reset()
+        self.session.tick(10**10, "1")
+        number = next(a.connection for a in self.session.take() if isinstance(a, Dial))
+        self.session.opened(number, 10**10)
+        return number
+
+    def groups(self) -> list[list[Record]]:
         self.recorder.close()
         reader = Reader(self.folder)
         try:
-            groups = list(reader.groups(0))[1:]  # the first is the epoch's
-            return [(record.security, record.payload) for group in groups for record in group.records()]
+            return [group.records() for group in reader.groups(0)][1:]  # the first is the epoch's
         finally:
             reader.close()
+
+    def records(self) -> list[tuple[str, bytes]]:
+        return [(record.security, record.payload) for group in self.groups() for record in group]
 
 
 @pytest.fixture
@@ -85,6 +95,42 @@ def test_frames_of_a_read_are_journalled_in_their_order_under_their_security(lin
     frames = [depth(1, 2), (TRADE % 5).encode(), depth(3, 4)]
     line.take(*frames)
     assert line.records() == [(BTC, frame) for frame in frames]
+
+
+def test_what_comes_within_the_linger_is_one_group_and_each_read_keeps_its_time(tmp_path: Path) -> None:
+    line = Line(tmp_path / "journal", linger_ms=5)
+    line.intake.take(line.number, [depth(1, 2), depth(3, 3)], 7, 4)
+    line.intake.take(line.number, [depth(4, 4)], 8, 5)
+    assert line.recorder.frames_taken == 0
+    line.loop.once(0.1, line.loop.stop)
+    line.loop.run()
+    assert [[record.recv_ns for record in group] for group in line.groups()] == [[7, 7, 8]]
+    line.loop.close()
+
+
+def test_a_full_group_does_not_wait_for_the_linger(tmp_path: Path) -> None:
+    line = Line(tmp_path / "journal", linger_ms=60_000)
+    frames = [depth(n, n, "1." + "0" * 60_000) for n in range(6)]
+    for frame in frames:
+        line.take(frame)
+    assert line.recorder.frames_taken == 5
+    line.intake.settle()
+    assert line.records() == [(BTC, frame) for frame in frames]
+    line.loop.close()
+
+
+def test_what_two_connections_brought_stays_in_its_order(tmp_path: Path) -> None:
+    line = Line(tmp_path / "journal", linger_ms=60_000)
+    other = line.reconnected()
+    for number, frame in ((line.number, depth(1, 2)), (other, depth(1, 2)), (line.number, depth(3, 3))):
+        line.intake.take(number, [frame], 7, 4)
+    line.intake.settle()
+    assert [record.connection for group in line.groups() for record in group] == [
+        line.number,
+        other,
+        line.number,
+    ]
+    line.loop.close()
 
 
 def test_a_read_of_more_than_a_group_loses_nothing(line: Line) -> None:

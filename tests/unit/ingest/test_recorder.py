@@ -23,7 +23,7 @@ DEADLINE_MS = 10_000
 
 
 class Recording:
-    def __init__(self, folder: Path, linger_ms: int = 5) -> None:
+    def __init__(self, folder: Path) -> None:
         self.loop = Loop()
         self.folder = folder
         self.writer = Writer(folder, LINE, segment_bytes=1 << 20, now_ns=time.time_ns)
@@ -37,12 +37,7 @@ class Recording:
         publisher.recv()
         self.refusals: list[str] = []
         self.recorder = Recorder(
-            self.loop,
-            self.writer,
-            publisher,
-            linger_ms=linger_ms,
-            sync_ms=10,
-            on_refused=self.refusals.append,
+            self.loop, self.writer, publisher, sync_ms=10, on_refused=self.refusals.append
         )
 
     def run(self, seconds: float) -> None:
@@ -83,13 +78,11 @@ def journalled(folder: Path) -> list[tuple[Kind, int, list[bytes]]]:
         reader.close()
 
 
-def test_frames_of_a_linger_are_one_group_and_any_other_record_closes_it(recording: Recording) -> None:
+def test_frames_of_a_call_are_one_group_and_any_other_record_is_one(recording: Recording) -> None:
     recorder = recording.recorder
-    for number in range(3):
-        recorder.frames([(number, BTC, 1, b"%d" % number)])
+    recorder.frames([(number, BTC, 1, b"%d" % number) for number in range(3)])
     recorder.record(Kind.CONNECTION, "", 1, Connection("closed", "cut"), 3)
     recorder.frames([(4, BTC, 1, b"4")])
-    recorder.flush()
     published = [unpack_group(data) for data in recording.groups()]
     assert [(g.kind, g.count) for g in published] == [
         (Kind.EPOCH, 1),
@@ -102,41 +95,22 @@ def test_frames_of_a_linger_are_one_group_and_any_other_record_closes_it(recordi
     assert [g.first for g in published[1:]] == [g.next_position for g in published[:-1]]
 
 
-def test_a_frame_waits_no_longer_than_the_linger(recording: Recording) -> None:
-    recording.recorder.frames([(1, BTC, 1, b"one")])
-    assert len(recording.groups()) == 1  # the epoch only
-    recording.run(0.1)
-    assert [unpack_group(data).kind for data in recording.groups()] == [Kind.FRAME]
-
-
-def test_with_no_linger_what_one_read_brought_is_published_at_once(tmp_path: Path) -> None:
-    made = Recording(tmp_path / "journal", linger_ms=0)
-    made.recorder.frames([(1, BTC, 1, b"one"), (1, BTC, 1, b"two")])
-    assert [unpack_group(data).count for data in made.groups()[1:]] == [2]
-    made.recorder.close()
-    made.loop.close()
-
-
 def test_a_group_is_bounded_by_bytes_and_by_rows(recording: Recording) -> None:
-    recording.recorder.frames([(1, BTC, 1, bytes(300_000))])
-    assert len(recording.groups()) == 2
-    for _ in range(GROUP_ROWS):
-        recording.recorder.frames([(1, BTC, 1, b"")])
-    assert [unpack_group(data).count for data in recording.groups()] == [GROUP_ROWS]
+    recording.recorder.frames([(1, BTC, 1, bytes(100_000))] * 4)
+    recording.recorder.frames([(1, BTC, 1, b"")] * (GROUP_ROWS + 1))
+    assert [unpack_group(data).count for data in recording.groups()] == [1, 3, 1, GROUP_ROWS, 1]
 
 
 def test_what_the_journal_did_not_take_is_not_published(recording: Recording) -> None:
     recording.groups()
     recording.writer.close()
-    recording.recorder.frames([(1, BTC, 1, b"lost")])
     with pytest.raises(DiskRefused):
-        recording.recorder.flush()
+        recording.recorder.frames([(1, BTC, 1, b"lost")])
     assert recording.groups() == []
 
 
 def test_each_sync_is_said_with_the_position_before_which_all_is_on_disk(recording: Recording) -> None:
     recording.recorder.frames([(1, BTC, 1, b"one")])
-    recording.recorder.flush()
     position = recording.writer.next_position
     said = 0
     while said < position:
@@ -151,7 +125,7 @@ def test_each_sync_is_said_with_the_position_before_which_all_is_on_disk(recordi
     assert said == position
 
 
-def test_closing_flushes_syncs_and_says_so(recording: Recording) -> None:
+def test_closing_syncs_and_says_so(recording: Recording) -> None:
     recording.recorder.frames([(1, BTC, 1, b"last")])
     recording.recorder.close()
     heard = []
@@ -174,10 +148,8 @@ def test_after_a_refusal_nothing_is_recorded_before_the_ends_and_changes_that_ar
 ) -> None:
     recorder, folder = recording.recorder, recording.folder
     recorder.frames([(1, BTC, 1, b"before")])
-    recorder.flush()
     with no_file_larger_than(newest_size(folder) + 50):
         recorder.frames([(2, BTC, 1, b"x" * 100)])
-        recorder.flush()
         assert len(recording.refusals) == 1
         recorder.frames([(3, BTC, 1, b"a small one would fit")])
         recorder.record(Kind.CONNECTION, "", 1, end_of(1), 4)
@@ -186,7 +158,6 @@ def test_after_a_refusal_nothing_is_recorded_before_the_ends_and_changes_that_ar
     recorder.record(Kind.CONNECTION, "", 2, end_of(2), 6)  # there is room again; it comes last
     assert recorder.settle()
     recorder.frames([(7, BTC, 3, b"after")])
-    recorder.flush()
     published = [unpack_group(data) for data in recording.groups()]
     assert [(g.kind, g.first, [r.payload for r in g.records()]) for g in published] == journalled(folder)
     assert [g.kind for g in published[1:]] == [
@@ -206,7 +177,6 @@ def test_frames_after_a_refused_group_of_the_same_read_are_let_go_too(recording:
     with no_file_larger_than(newest_size(recording.folder) + 50):
         recording.recorder.frames(rows)
     assert recording.recorder.settle()
-    recording.recorder.flush()
     assert [kind for kind, *_ in journalled(recording.folder)] == [Kind.EPOCH, Kind.TICK]
 
 
