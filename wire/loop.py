@@ -1,7 +1,8 @@
 """One loop per process: it waits on all sockets, timers and signals, and never blocks elsewhere.
 
 A process is single-threaded: the loop waits on all its sockets, calls back what is readable, then the
-timers that are due, then the idle callbacks.  Clocks here are monotonic and serve only the timers.
+first timer that is due, then the idle callbacks: what has come does not wait for several timers.  Clocks here
+are monotonic and serve only the timers.
 """
 
 import heapq
@@ -179,9 +180,8 @@ class Loop:
                 write()
             if event & ~_OUT and (read := self._readers.get(source)):
                 read()
-        timers = self._timers
-        if timers and timers[0][0] <= time.monotonic():
-            self._fire(time.monotonic())
+        if self._timers and self._timers[0][0] <= (now := time.monotonic()) and not self._stopping:
+            self._fire(now)
         again = False
         for callback in self._idles:
             if callback():
@@ -191,19 +191,18 @@ class Loop:
     def _wait_ms(self) -> int:
         if not self._timers:
             return _LONGEST_WAIT_MS
+        left_s = self._timers[0][0] - time.monotonic()
         # rounded up: a turn that wakes too early would turn in vain
-        left = int((self._timers[0][0] - time.monotonic()) * 1000) + 1
-        return min(max(left, 0), _LONGEST_WAIT_MS)
+        return min(int(left_s * 1000) + 1, _LONGEST_WAIT_MS) if left_s > 0 else 0
 
     def _fire(self, now: float) -> None:
-        while self._timers and self._timers[0][0] <= now and not self._stopping:
-            due, _, timer = heapq.heappop(self._timers)
-            if not timer.active:
-                continue
-            if timer.seconds is not None:
-                late = max(due + timer.seconds, now)
-                heapq.heappush(self._timers, (late, next(self._numbers), timer))
-            timer.callback()
+        due, _, timer = heapq.heappop(self._timers)
+        if not timer.active:
+            return
+        if timer.seconds is not None:
+            late = max(due + timer.seconds, now)
+            heapq.heappush(self._timers, (late, next(self._numbers), timer))
+        timer.callback()
 
     def _add(self, seconds: float, timer: Timer) -> Timer:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), timer))
