@@ -109,7 +109,7 @@ class Intake:
         names = self._names
         securities = [names.get(symbol) or self._name(symbol) for symbol in routes.symbols]
         self._recorder.frames(Rows(recv_ns, securities, [number] * len(frames), frames))
-        broken = {run.symbol for run in routes.runs if not self._session.run(number, run)}
+        broken = self._session.broken(number, routes.runs)
         if not broken:
             return
         for symbol, frame in zip(routes.symbols, frames, strict=True):

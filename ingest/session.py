@@ -241,13 +241,15 @@ class Session:
         if not need.update(number, first, last, now) and settled:
             self._say("warning", f"event=gap security={security.name} first_id={first} connection={number}")
 
-    def run(self, number: int, run: Run) -> bool:
-        """Take the updates of *run* where they go on from what came; else each is to be told by ``frame``."""
-        security = self._by_symbol.get(run.symbol)
-        if security is None:
-            return True
-        usual = run.unbroken and run.symbol in self._links[number][0].delivered
-        return usual and (security.need is None or security.need.continues(number, run.first_id, run.last_id))
+    def broken(self, number: int, runs: Sequence[Run]) -> set[str]:
+        """Take *runs* where they go on from what came; of the symbols returned ``frame`` is to tell all."""
+        broken, by_symbol, delivered = set(), self._by_symbol, self._links[number][0].delivered
+        for symbol, first, last, unbroken in runs:
+            if (security := by_symbol.get(symbol)) is not None:
+                is_usual, need = unbroken and symbol in delivered, security.need
+                if not (is_usual and (need is None or need.continues(number, first, last))):
+                    broken.add(symbol)
+        return broken
 
     def _control(self, link: Link, payload: bytes, now: int) -> None:
         try:
@@ -312,10 +314,7 @@ class Session:
     # --- time ----------------------------------------------------------------------------
 
     def tick(self, now: int, wall_s: str) -> None:
-        """Do what is due; *wall_s* is the time in Unix seconds, as signatures carry it.
-
-        To be called a few times in each ``CONTROL_GAP_NS``.
-        """
+        """Do what is due, a few times in each ``CONTROL_GAP_NS``; *wall_s* is Unix time, for signatures."""
         late = [s for s in self._securities.values() if not s.added and not s.unknown]
         self._begin([s for s in late if now - s.since >= CONFIRM_NS])
         if not self._paused:
