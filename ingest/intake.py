@@ -75,6 +75,8 @@ class Intake:
         frames = [message for message in messages if isinstance(message, bytes)]
         if len(frames) != len(messages):
             self._take_controls(number, messages)
+        if not frames:
+            return
         self._reads.append(_Read(number, frames, recv_ns, now))
         self._held_bytes += sum(map(len, frames))
         if not self._linger_s or self._held_bytes >= GROUP_BYTES:

@@ -38,20 +38,8 @@ class Rows:
         recv_ns, securities, connections, payloads = map(list, zip(*rows, strict=True))
         return cls(recv_ns, securities, connections, payloads)
 
-    @classmethod
-    def none(cls) -> "Rows":
-        """Return no rows."""
-        return cls([], [], [], [])
-
     def __len__(self) -> int:
         return len(self.payloads)
-
-    def extend(self, more: "Rows") -> None:
-        """Add *more* behind."""
-        self.recv_ns += more.recv_ns
-        self.securities += more.securities
-        self.connections += more.connections
-        self.payloads += more.payloads
 
     def part(self, begin: int, end: int) -> "Rows":
         """Return the rows from *begin* to *end*."""
