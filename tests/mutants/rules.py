@@ -39,6 +39,13 @@ MUTANTS = (
         f"{UNIT}/book/test_together.py::test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones",
     ),
     Mutant(
+        "a security sees a tick before what comes after it",
+        "book/maintainer.py",
+        "            yield from self._ticked(late) if self._late else ()\n",
+        "            yield from ()\n",
+        f"{UNIT}/book/test_together.py::test_a_tick_that_the_securities_see_by_and_by_comes_to_the_same",
+    ),
+    Mutant(
         "each trade id is taken once",
         "book/tape.py",
         "if known or one.id <= (self.last_id or 0):",
