@@ -125,7 +125,7 @@ def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
     assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(groups)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     steps_of_a_live_book,
     st.sampled_from([1, 4, 16]),
