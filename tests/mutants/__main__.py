@@ -21,9 +21,10 @@ TIMEOUT_S = 300
 
 
 def copied(folder: Path) -> None:
-    """Copy what git knows of the tree, as it is now, into *folder*."""
+    """Copy what git knows of the tree, as it is now, and the compiled loops into *folder*."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in listed.stdout.splitlines():
+    compiled = [str(path.relative_to(ROOT)) for path in ROOT.glob("*/*.so")]
+    for name in [*listed.stdout.splitlines(), *compiled]:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)

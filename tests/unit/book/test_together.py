@@ -178,6 +178,7 @@ moves = st.tuples(
 @pytest.mark.skipif(not following.COMPILED, reason="the loops were not compiled")
 @settings(max_examples=200, deadline=None)
 @given(st.lists(moves, min_size=1, max_size=12), st.sampled_from([2, 6]))
+@example([("asked", 0, "9", "1", 1), ("next", 0, "9", "1", 1)], 2)
 def test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones(moved: list[Any], per_group: int) -> None:
     journal = Twins("binance/a", per_group=per_group)
     begun(journal)
