@@ -133,6 +133,7 @@ def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
     st.integers(0, 60),
     st.integers(0, 9),
 )
+@example([*LIVE, ("pass", 1.0), ("update", 0, "9", "2", 1)], 1, 0, 0, 0)
 def test_a_tick_that_the_securities_see_by_and_by_comes_to_the_same(
     steps: list[Any], per_group: int, a_turn: int, saved_at: int, lost: int
 ) -> None:
