@@ -74,11 +74,10 @@ class Maintainer:
         After a tick the securities are ``late``.
         """
         group = groups[-1]
-        if group.kind is Kind.FRAME:
-            late = {name for group in groups for name in group.names} & self._late.keys()
-            yield from self._ticked(late) if self._late else ()
-        else:
-            yield from self.late()
+        if self._late:
+            is_frames = group.kind is Kind.FRAME
+            concerned = {name for each in groups for name in each.names} if is_frames else self._late
+            yield from self._ticked([name for name in self._late if name in concerned])
         if group.kind is Kind.TICK:
             yield from self._tick(group)
             return
@@ -89,9 +88,7 @@ class Maintainer:
         )
         self.read[group.line] = max(group.next_position, self.read.get(group.line, 0))
         for name, position in touched.items():
-            messages = self.securities[name].take(group.line, position)
-            if messages:
-                yield Output(name, bucket_of(name), group.line, position, messages)
+            yield from self._said(name, group.line, position)
 
     @property
     def is_late(self) -> bool:
@@ -116,9 +113,13 @@ class Maintainer:
                 continue
             security.read(line, position)
             security.tick(record)
-            messages = security.take(line, position)
-            if messages:
-                yield Output(name, bucket_of(name), line, position, messages)
+            yield from self._said(name, line, position)
+
+    def _said(self, name: str, line: str, position: int) -> Iterator[Output]:
+        """Yield what the records of *line* before *position* came to, if anything."""
+        messages = self.securities[name].take(line, position)
+        if messages:
+            yield Output(name, bucket_of(name), line, position, messages)
 
     def lost(self, line: str, next_position: int) -> list[Output]:
         """Take note that no record of *line* that is still to come before *next_position* can be read."""
@@ -129,9 +130,7 @@ class Maintainer:
                 continue
             security.read(line, next_position)
             security.lost()
-            messages = security.take(line, next_position)
-            if messages:
-                outputs.append(Output(security.name, bucket_of(security.name), line, next_position, messages))
+            outputs += self._said(security.name, line, next_position)
         return outputs
 
     def begin(self, bucket: int, run: int) -> list[Output]:

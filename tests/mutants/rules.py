@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "a security sees a tick before what comes after it",
         "book/maintainer.py",
-        "            yield from self._ticked(late) if self._late else ()\n",
+        "            yield from self._ticked([name for name in self._late if name in concerned])\n",
         "            yield from ()\n",
         f"{UNIT}/book/test_together.py::test_a_tick_that_the_securities_see_by_and_by_comes_to_the_same",
     ),
