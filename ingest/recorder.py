@@ -89,6 +89,8 @@ class Recorder:
         Raises:
             DiskRefused: the journal takes nothing any more; nothing of the group was published.
         """
+        if self._refused or not more:
+            return
         rows = Rows.of(more)
         self.frames_taken += len(rows)
         ends = list(accumulate(map(len, rows.payloads), initial=0))
