@@ -35,7 +35,7 @@ cdef int make_room(Side* side, Py_ssize_t room) except -1:
 cdef inline Py_ssize_t place_of(Side* side, int64_t key, Py_ssize_t near) noexcept nogil:
     """Return where the first key that is not below *key* is, looking from *near* on in steps that double."""
     cdef int64_t* keys = side.keys
-    cdef Py_ssize_t low, high, middle, step = 1
+    cdef Py_ssize_t low, high, half, step = 1
     if near < side.count and keys[near] < key:
         low = high = near + 1
         while high < side.count and keys[high] < key:
@@ -51,13 +51,13 @@ cdef inline Py_ssize_t place_of(Side* side, int64_t key, Py_ssize_t near) noexce
             step *= 2
     else:
         return near
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    # (half of all guesses would be wrong: no branch depends on the key)
+    high -= low
+    while high > 1:
+        half = high >> 1
+        low += half & -<Py_ssize_t>(keys[low + half - 1] < key)
+        high -= half
+    return low + (1 if high and keys[low] < key else 0)
 
 
 cdef inline int64_t put(Side* side, int64_t key, int64_t size, Py_ssize_t* near) except -1:

@@ -85,11 +85,10 @@ def compiled(frames: Sequence[bytes]) -> Columns | None:
         return None
     depths, trades = found
     counts, prices, sizes = (np.frombuffer(column, np.int64) for column in depths.columns)
-    times_ns = [ms * NS_PER_MS for ms in depths.times_ms]
-    depth = DepthColumns(depths.first_ids, depths.last_ids, times_ns, counts, depths.decimals, prices, sizes)
+    updates = depths.first_ids, depths.last_ids, depths.times_ns
+    depth = DepthColumns(*updates, counts, depths.decimals, prices, sizes)
     prices, sizes = (np.frombuffer(column, np.int64) for column in trades.columns)
-    times_ns = [ms * NS_PER_MS for ms in trades.times_ms]
-    trade = TradeColumns(trades.ids, times_ns, bytes(trades.sides), trades.decimals, prices, sizes)
+    trade = TradeColumns(trades.ids, trades.times_ns, bytes(trades.sides), trades.decimals, prices, sizes)
     return Columns(depths.at, depth, trades.at, trade)
 
 

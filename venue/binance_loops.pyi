@@ -4,7 +4,7 @@ class Depths:
     at: list[int]
     first_ids: list[int]
     last_ids: list[int]
-    times_ms: list[int]
+    times_ns: list[int]
     @property
     def decimals(self) -> int: ...
     @property
@@ -13,7 +13,7 @@ class Depths:
 class Trades:
     at: list[int]
     ids: list[int]
-    times_ms: list[int]
+    times_ns: list[int]
     sides: bytearray
     @property
     def decimals(self) -> int: ...

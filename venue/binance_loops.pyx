@@ -10,12 +10,13 @@ It reads frames exactly as Binance writes them, byte by byte, once:
 same number of decimals and at most 18 digits, so that each fits 64 bits.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 DEF SAFE_DIGITS = 18
+DEF NS_PER_MS = 1_000_000
 
 
 cdef struct Column:
@@ -82,33 +83,45 @@ cdef inline int64_t integer(Text* text) noexcept nogil:
     return value
 
 
+cdef inline bint eight(const char* at, uint64_t* value) noexcept nogil:
+    """Read eight digits at once; say whether they are that (D. Lemire, "Quickly parsing eight digits", 2018)."""
+    cdef uint64_t word, high = <uint64_t>0xF0F0F0F0F0F0F0F0
+    memcpy(&word, at, 8)
+    if (word & high) | ((word + <uint64_t>0x0606060606060606) & high) >> 4 != <uint64_t>0x3333333333333333:
+        return False
+    word = ((word & <uint64_t>0x0F0F0F0F0F0F0F0F) * 2561) >> 8
+    word = ((word & <uint64_t>0x00FF00FF00FF00FF) * 6553601) >> 16
+    value[0] = ((word & <uint64_t>0x0000FFFF0000FFFF) * <uint64_t>42949672960001) >> 32
+    return True
+
+
 cdef inline int64_t decimal(Text* text, int* decimals) noexcept nogil:
     """Read ``digits.digits"`` as an integer in units of the last digit; *decimals* is -1 before the first."""
-    cdef const char* start = text.at
+    cdef const char* at = text.at
+    cdef const char* end = min(text.end, at + SAFE_DIGITS + 2)  # (their dot, and one more)
     cdef const char* dot
-    cdef int64_t value = 0
-    while text.at < text.end and b"0" <= text.at[0] <= b"9":
-        value = 10 * value + (text.at[0] - 48)
-        text.at += 1
-        if text.at - start > SAFE_DIGITS:
-            text.failed = 1
-            return 0
-    dot = text.at
-    if dot == start or not follows(text, b".", 1):
+    cdef uint64_t value = 0, fraction = 0
+    while at < end and b"0" <= at[0] <= b"9":
+        value = 10 * value + (at[0] - 48)
+        at += 1
+    dot = at
+    if dot == text.at or dot == end or dot[0] != b".":
         text.failed = 1
         return 0
-    while text.at < text.end and b"0" <= text.at[0] <= b"9":
-        value = 10 * value + (text.at[0] - 48)
-        text.at += 1
-        if text.at - start - 1 > SAFE_DIGITS:
-            text.failed = 1
-            return 0
+    at += 1
+    if end - at >= 8 and eight(at, &fraction):
+        value = 100_000_000 * value + fraction
+        at += 8
+    while at < end and b"0" <= at[0] <= b"9":
+        value = 10 * value + (at[0] - 48)
+        at += 1
     if decimals[0] < 0:
-        decimals[0] = <int>(text.at - dot - 1)
-    if decimals[0] == 0 or text.at - dot - 1 != decimals[0]:
+        decimals[0] = <int>(at - dot - 1)
+    if decimals[0] == 0 or at - dot - 1 != decimals[0] or at - text.at > SAFE_DIGITS + 1:
         text.failed = 1
+    text.at = at
     expect(text, b'"', 1)
-    return value
+    return <int64_t>value
 
 
 cdef inline int levels(Text* text, int* decimals, Column* prices, Column* sizes, Column* counts) except -1:
@@ -138,12 +151,12 @@ cdef inline int levels(Text* text, int* decimals, Column* prices, Column* sizes,
 cdef class Depths:
     """What the depth updates of some frames say."""
 
-    cdef readonly list at, first_ids, last_ids, times_ms
+    cdef readonly list at, first_ids, last_ids, times_ns
     cdef Column prices_, sizes_, counts_
     cdef int decimals_
 
     def __cinit__(self):
-        self.at, self.first_ids, self.last_ids, self.times_ms = [], [], [], []
+        self.at, self.first_ids, self.last_ids, self.times_ns = [], [], [], []
         self.decimals_ = -1
 
     def __dealloc__(self):
@@ -179,20 +192,20 @@ cdef class Depths:
         self.at.append(n)
         self.first_ids.append(first)
         self.last_ids.append(last)
-        self.times_ms.append(time_ms)
+        self.times_ns.append(NS_PER_MS * time_ms)
         return 0
 
 
 cdef class Trades:
     """What the trades of some frames say."""
 
-    cdef readonly list at, ids, times_ms
+    cdef readonly list at, ids, times_ns
     cdef readonly bytearray sides
     cdef Column prices_, sizes_
     cdef int decimals_
 
     def __cinit__(self):
-        self.at, self.ids, self.times_ms, self.sides = [], [], [], bytearray()
+        self.at, self.ids, self.times_ns, self.sides = [], [], [], bytearray()
         self.decimals_ = -1
 
     def __dealloc__(self):
@@ -237,7 +250,7 @@ cdef class Trades:
             text.failed = 1
         self.at.append(n)
         self.ids.append(trade_id)
-        self.times_ms.append(time_ms)
+        self.times_ns.append(NS_PER_MS * time_ms)
         self.sides.append(is_maker)
         return 0
 
