@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 
@@ -58,24 +59,48 @@ def ones(const int64_t[::1] values):
     return found
 
 
+cdef inline Py_ssize_t put_uvarint(unsigned char* out, Py_ssize_t at, uint64_t value) noexcept:
+    while value > 0x7F:
+        out[at] = value & 0x7F | 0x80
+        value >>= 7
+        at += 1
+    out[at] = <unsigned char>value
+    return at + 1
+
+
 def varints(const int64_t[::1] values):
     """Return a zigzag varint per value."""
     cdef Py_ssize_t count = values.shape[0], n, at = 0
-    cdef uint64_t value
     cdef unsigned char* out = <unsigned char*>malloc(10 * count + 1)
     if out == NULL:
         raise MemoryError
     for n in range(count):
-        value = <uint64_t>values[n] << 1
-        if values[n] < 0:
-            value = ~value
-        while value > 0x7F:
-            out[at] = value & 0x7F | 0x80
-            value >>= 7
-            at += 1
-        out[at] = <unsigned char>value
-        at += 1
+        at = put_uvarint(out, at, (<uint64_t>values[n] << 1) ^ <uint64_t>(values[n] >> 63))
     try:
+        return PyBytes_FromStringAndSize(<char*>out, at)
+    finally:
+        free(out)
+
+
+def packed(bytes front, columns):
+    """Return *front*, how many *columns* there are, the head of each, and the data of each."""
+    cdef Py_ssize_t room = len(front) + 10, at = len(front)
+    cdef unsigned char* out
+    cdef bytes data
+    for _, _, data in columns:
+        room += len(data) + 21
+    out = <unsigned char*>malloc(room)
+    if out == NULL:
+        raise MemoryError
+    try:
+        memcpy(out, PyBytes_AS_STRING(front), at)
+        at = put_uvarint(out, at, len(columns))
+        for encoding, size, data in columns:
+            out[at] = encoding
+            at = put_uvarint(out, put_uvarint(out, at + 1, size), len(data))
+        for _, _, data in columns:
+            memcpy(out + at, PyBytes_AS_STRING(data), len(data))
+            at += len(data)
         return PyBytes_FromStringAndSize(<char*>out, at)
     finally:
         free(out)

@@ -1,6 +1,7 @@
 """Images of whole books as bytes, and back (condition/FORMAT.md, layouts 4, 5 and 7)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from condition.blocks import bases_of, binary_fields
 from condition.columns import (
     ID_BYTES,
+    THOROUGH,
     BadBlock,
     Ids,
     Int64s,
@@ -19,6 +21,8 @@ from condition.columns import (
 )
 from condition.reader import ColumnReader, checked
 from condition.steps import first_of, summed
+
+_encode = partial(column, level=THOROUGH)  # an image is never merged
 
 
 class ImageColumns(NamedTuple):
@@ -46,18 +50,18 @@ def encode_image(rows: ImageColumns, book: str, *, named: bool = False) -> dict[
     """Return the binary fields of an image of *book* ``l2`` or ``l3``, its orders *named* or with ids."""
     bids, asks = rows.prices[: rows.bids], rows.prices[rows.bids :]
     columns = [
-        column(np.array([first_of(bids), first_of(asks)], np.int64)),
-        column(bids[:-1] - bids[1:]),
-        column(asks[1:] - asks[:-1]),
-        column(rows.sizes, Spec.STEPPED),
+        _encode(np.array([first_of(bids), first_of(asks)], np.int64)),
+        _encode(bids[:-1] - bids[1:]),
+        _encode(asks[1:] - asks[:-1]),
+        _encode(rows.sizes, Spec.STEPPED),
     ]
     if book == "l2":
         return binary_fields(pack_columns(Layout.IMAGE_L2, columns))
-    columns += [column(rows.placed_ids, Spec.SLOPED), column(rows.certain, Spec.FLAGS)]
+    columns += [_encode(rows.placed_ids, Spec.SLOPED), _encode(rows.certain, Spec.FLAGS)]
     if not named:
         return binary_fields(pack_columns(Layout.IMAGE_L3, [*columns, id_column(rows.order_ids)]))
     name_ids, numbers = np.ascontiguousarray(rows.order_ids).view("<i8").astype(np.int64).T
-    columns += [column(rows.placed_ids - name_ids), column(numbers, Spec.SLOPED)]
+    columns += [_encode(rows.placed_ids - name_ids), _encode(numbers, Spec.SLOPED)]
     return binary_fields(pack_columns(Layout.IMAGE_NAMED, columns))
 
 

@@ -82,12 +82,15 @@ def listed(data: bytes) -> list[reader.Found] | None:
         return None
 
 
-@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 2**40), st.binary(max_size=9)), max_size=70))
-def test_a_container_is_taken_apart_alike(held: list[tuple[int, int, bytes]]) -> None:
-    heads = [
-        bytes((kind,)) + columns.uvarint(count) + columns.uvarint(len(data)) for kind, count, data in held
-    ]
-    whole = b"".join((columns.uvarint(len(held)), *heads, *(data for _, _, data in held)))
+@given(
+    st.lists(
+        st.builds(columns.Column, st.integers(0, 255), st.integers(0, 2**40), st.binary(max_size=9)),
+        max_size=70,
+    )
+)
+def test_a_container_is_put_together_and_taken_apart_alike(held: list[columns.Column]) -> None:
+    whole = loops.packed(b"", held)
+    assert loops.packed(b"front", held) == b"front" + whole == columns.plain_packed(b"front", held)
     assert listed(whole) == held
     assert loops.container(whole, 0) == (held if len(held) <= 64 else None)
 
