@@ -135,8 +135,8 @@ class BookFeed:
         ladders, clock = book.levels.ladders, self.recording.following(self.windows.alike_until(start_ns))
         if ladders is None or clock is None or self._held or self._image_wanted or self.starting is not None:
             return None
-        scales = book.scales
-        return following.BookPlace(ladders, last_id, LEAP, clock, scales.price, scales.size, book.may_cross)
+        kept = book.scales.price, book.scales.size, book.may_cross, self.recording.nets
+        return following.BookPlace(ladders, last_id, LEAP, clock, *kept)
 
     def followed(self, followed: following.Followed) -> int:
         """Send what went to the book's ``place``; return the last id."""
@@ -309,10 +309,10 @@ class BookFeed:
                 self._turn(start_ns, self.book.hash)
             end = bisect_left(effective, start_ns + self.windows.window_ns, begin)
             first = self.starting is not None or self._image_wanted
-            if first:
-                end = begin + 1
+            end = begin + 1 if first else end
             next_id = self.starting if self.starting is not None else self.last_id
-            span = Span(start_ns, 0 if next_id is None else next_id + 1, effective[begin:end])
+            first_id = 0 if next_id is None else next_id + 1
+            span = Span(start_ns, first_id, effective[begin:end], self.recording.nets)
             stop = self._apply_span(batch, begin, end, span)
             if stop > begin:
                 last = batch.last_ids[stop - 1], batch.times_ns[stop - 1], effective[stop - 1]

@@ -54,6 +54,8 @@ class Span(NamedTuple):
     first_id: int
     """Of its first update: one more than the last id before, however far back the update reaches."""
     effective_ns: Sequence[int]
+    nets: bool = False
+    """Whether the window is stored net, for which the old sizes are sent too."""
 
 
 class Depth:
@@ -206,7 +208,7 @@ def emit_changes(
         ask_counts=packed(counts[1]),
         prices=prices.tobytes(),
         sizes=sizes.tobytes(),
-        old_sizes=olds.tobytes(),
+        old_sizes=olds.tobytes() if span.nets else b"",
     )
 
 

@@ -17,6 +17,7 @@ class BookPlace:
         price_scale: int,
         size_scale: int,
         may_cross: bool,
+        nets: bool,
     ) -> None: ...
     def followed(self) -> Followed | None: ...
 

@@ -86,16 +86,16 @@ cdef class BookPlace:
     cdef Clock clock
     cdef int64_t last_id, leap, first_id, absent
     cdef int price_scale, size_scale
-    cdef bint may_cross
+    cdef bint may_cross, nets
     cdef Table updates
     cdef Table levels
     cdef Table turns
 
     def __init__(
         self, Ladders ladders, int64_t last_id, int64_t leap, Clock clock, int price_scale, int size_scale,
-        bint may_cross,
+        bint may_cross, bint nets,
     ):
-        self.ladders, self.clock = ladders, clock
+        self.ladders, self.clock, self.nets = ladders, clock, nets
         self.last_id, self.leap, self.first_id = last_id, leap, last_id + 1
         self.price_scale, self.size_scale, self.may_cross = price_scale, size_scale, may_cross
 
@@ -175,7 +175,7 @@ cdef class BookPlace:
         cdef Table* updates = &self.updates
         cdef int n
         columns = [bytes_of(updates, n, at, end) for n in range(7)]
-        columns += [bytes_of(&self.levels, n, low, high) for n in range(3)]
+        columns += [bytes_of(&self.levels, n, low, high if n < 2 or self.nets else low) for n in range(3)]
         last = updates.column[1][end - 1], updates.column[2][end - 1], updates.column[3][end - 1]
         return sums, updates.column[0][at], *last, columns
 

@@ -47,6 +47,11 @@ class Recording:
         """Begin the window that starts at *start_ns*, the one before being cut."""
         self.start_ns, self.feed, self.every_ms = start_ns, feed, every_ms
 
+    @property
+    def nets(self) -> bool:
+        """Say whether the open window is stored net."""
+        return self.every_ms > 0
+
     def following(self, limit_ns: int) -> "following.Clock | None":
         """Return the clock of what simply follows before *limit_ns*; None where no window is open."""
         if self.start_ns is None or self.clock.last_ns is None:

@@ -42,7 +42,8 @@ _UPDATE_COLUMNS = (
     "bid_counts",
     "ask_counts",
 )
-_LEVEL_COLUMNS = ("prices", "sizes", "old_sizes")
+_LEVEL_COLUMNS = ("prices", "sizes")
+_NET_COLUMNS = ("prices", "sizes", "old_sizes")
 _TRADE_COLUMNS = ("ids", "times_ns", "effective_ns", "received_ns", "prices", "sizes")
 _ORDER_COLUMNS = (
     *_TRADE_COLUMNS,
@@ -134,7 +135,7 @@ class Window:
         return blocks
 
     def _blocks(self, cut: Cut) -> list[Block]:
-        parts = _parts(_pieces(self._messages))
+        parts = _parts(_pieces(self._messages, nets=cut.every_ms > 0))
         return [self._block(cut, n, piece) for n, piece in enumerate(parts, 1)]
 
     def _block(self, cut: Cut, part: int, piece: _Piece) -> Block:
@@ -227,25 +228,25 @@ def _scales(message: Rows) -> tuple[int, int, int]:
     return message.price_scale, message.size_scale, funds_scale
 
 
-def _pieces(messages: list[Rows]) -> list[_Piece]:
-    """Return the messages' rows; neighbours of one scale make one piece."""
-    return [_piece(scales, list(run)) for scales, run in groupby(messages, _scales)]
+def _pieces(messages: list[Rows], *, nets: bool) -> list[_Piece]:
+    """Return the messages' rows, old sizes too where it *nets*; neighbours of one scale make one piece."""
+    return [_piece(scales, list(run), nets=nets) for scales, run in groupby(messages, _scales)]
 
 
-def _piece(scales: tuple[int, int, int], messages: list[Rows]) -> _Piece:
+def _piece(scales: tuple[int, int, int], messages: list[Rows], *, nets: bool) -> _Piece:
     """Return the rows of *messages*.
 
     Raises:
         BadCut: their columns are not of one length.
     """
-    piece = _columns(scales, messages)
+    piece = _columns(scales, messages, nets=nets)
     counts = _level_counts(piece) if len(set(map(len, piece.rows.values()))) == 1 else None
     if counts is None or {len(each) for each in piece.levels.values()} > {int(counts.sum())}:
         raise BadCut(f"{messages[0].security}: columns of different lengths")
     return piece
 
 
-def _columns(scales: tuple[int, int, int], messages: list[Rows]) -> _Piece:
+def _columns(scales: tuple[int, int, int], messages: list[Rows], *, nets: bool) -> _Piece:
     def column(field: str, dtype: str) -> Any:
         return np.frombuffer(b"".join([getattr(message, field) for message in messages]), dtype)
 
@@ -254,7 +255,7 @@ def _columns(scales: tuple[int, int, int], messages: list[Rows]) -> _Piece:
 
     match messages[0]:
         case Changes():
-            return _Piece(scales, int64s(_UPDATE_COLUMNS), int64s(_LEVEL_COLUMNS))
+            return _Piece(scales, int64s(_UPDATE_COLUMNS), int64s(_NET_COLUMNS if nets else _LEVEL_COLUMNS))
         case Orders():
             rows = int64s(_ORDER_COLUMNS)
             rows |= {name: column(field, "u1").astype(np.int64) for name, field in _BYTE_COLUMNS.items()}

@@ -47,7 +47,8 @@ class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin"):
 class Changes(msgspec.Struct, frozen=True, array_like=True, tag="changes"):
     """Updates of one window and one chain, in id order.
 
-    The levels of update i are the next ``bid_counts[i]`` bids, then ``ask_counts[i]`` asks.
+    The levels of update i are the next ``bid_counts[i]`` bids, then ``ask_counts[i]`` asks.  ``old_sizes`` is
+    empty where the window's Cut will have no ``every_ms``.
     """
 
     security: str

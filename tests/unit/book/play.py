@@ -50,6 +50,11 @@ def ints(column: bytes) -> list[int]:
     return list(np.frombuffer(column, dtype="<i8").tolist())
 
 
+def olds(message: Changes) -> list[int] | list[None]:
+    """Return the old size of each level; Nones where the window is not stored net, for then none comes."""
+    return ints(message.old_sizes) or [None] * len(ints(message.prices))
+
+
 def copied(made: Maintainer, recipe: Recipe = RECIPE) -> Maintainer:
     """Return another maintainer that goes on from the checkpoints of *made*, as they lie on disk."""
     other = maintainer(recipe)
@@ -93,8 +98,8 @@ def _rows(message: Changes | Orders | Trades | Healed) -> list[Any]:
     if not isinstance(message, Changes):
         columns = (ints(message.ids), ints(message.effective_ns), ints(message.times_ns), prices, sizes)
         return [(*row, side) for row, side in zip(zip(*columns, strict=True), message.sides_u1, strict=True)]
-    olds = [text(s, message.size_scale) for s in ints(message.old_sizes)]
-    levels = iter(zip(prices, sizes, olds, strict=True))
+    before = [old if old is None else text(old, message.size_scale) for old in olds(message)]
+    levels = iter(zip(prices, sizes, before, strict=True))
     heads = (message.first_ids, message.last_ids, message.times_ns, message.effective_ns)
     counts = zip(ints(message.bid_counts), ints(message.ask_counts), strict=True)
     rows = []

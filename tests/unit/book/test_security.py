@@ -52,7 +52,7 @@ def test_a_chain_starts_after_the_snapshot_with_an_image_of_its_first_update() -
     assert (begin.number, begin.book, begin.has_ids, begin.windows) == (0, "l2", True, {})
     assert isinstance(changes, Changes)
     assert (ints(changes.first_ids), ints(changes.last_ids)) == ([11], [11])
-    assert (ints(changes.prices), ints(changes.sizes), ints(changes.old_sizes)) == ([10], [2], [1])
+    assert (ints(changes.prices), ints(changes.sizes)) == ([10], [2])
     assert isinstance(image, Image)
     assert (image.update_id, image.bids, image.asks) == (11, 1, 1)
     assert (ints(image.prices), ints(image.sizes)) == ([10, 11], [2, 1])
@@ -288,6 +288,15 @@ def test_a_policy_begins_with_the_window_it_names() -> None:
     story.journal.command(story.at(22), NAME, "policy", (Policy(every_ms=500, from_ns=START + 3 * W),))
     said = story.update(23, 14).update(31, 15).update(41, 16).said()
     assert [cut.every_ms for cut in final(said)][-2:] == [1000, 500]
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(every_ms=1000)])
+def test_old_sizes_are_sent_where_the_window_is_stored_net(policy: Policy) -> None:
+    story = Story().begin(policies=(policy,)).snapshot(0.1, 10)
+    for update_id, size in enumerate(("2", "3", "4", "5"), 11):
+        story.update(0.2 * (update_id - 10), update_id, bids=[("10", size)])
+    old_sizes = [old for each in of_type(story.said(), Changes) for old in ints(each.old_sizes)]
+    assert old_sizes[-3:] == ([2, 3, 4] if policy.every_ms else [])
 
 
 def test_a_removed_security_is_cut_for_good_and_only_its_marks_go_on() -> None:

@@ -206,7 +206,7 @@ def test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones(moved: list[Any
 def begun(journal: Twins) -> None:
     """Have a chain start, at update 102, and know prices and sizes of a decimal."""
     journal.start(START)
-    journal.add(START, NAME, "depth")
+    journal.add(START, NAME, "depth", (Policy(every_ms=1000),))
     journal.frame(START, NAME, depth("XUSDT", 100, 101, START, [("9", "1")]))
     journal.rest(START, NAME, snapshot(100))
     journal.frame(START, NAME, depth("XUSDT", 102, 102, START, [("9.5", "1.5")], [("13", "1")]))
@@ -344,7 +344,7 @@ def test_so_do_ids_that_jump_and_clocks_that_are_wrong(
 ) -> None:
     journal = Usual("binance/a", per_group=per_group)
     journal.start(START)
-    journal.add(START, NAME, "depth")
+    journal.add(START, NAME, "depth", (Policy(every_ms=1000),))
     journal.frame(START, NAME, depth("XUSDT", 100, 101, START, [("9", "1")]))
     journal.rest(START, NAME, snapshot(100))
     ids = {"update": 101, "trade": 7}
