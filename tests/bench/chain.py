@@ -36,9 +36,10 @@ def run_once(feed: Market) -> Costs:
     groups = stages.groups_of(saturated(feed))
     ingest_s = ingesting.ingest(feed, runs["ingest"])
     book_s, batches = stages.book(groups, runs["book"])
-    condition_s, documents = stages.condition(batches, runs["condition"])
-    stored = stages.store(documents, runs["store"])
-    transport_s = stages.transport([groups, batches, documents], runs["transport"])
+    condition_s, turns = stages.condition(batches, runs["condition"])
+    stored = stages.store(turns, runs["store"])
+    one_by_one = [[message] for message in (*groups, *batches)]
+    transport_s = stages.transport([*one_by_one, *turns], runs["transport"])
     floors_s = [each.cpu_s for each in floors]
     seconds = {
         FLOOR: min(floors_s),

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from cProfile import Profile
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -226,17 +227,17 @@ def book(groups: list[bytes], runs: Runs, recipe: Recipe = RECIPE) -> tuple[floa
     return timed(runs, prepare)
 
 
-def condition(batches: list[bytes], runs: Runs, recipe: Recipe = RECIPE) -> tuple[float, list[bytes]]:
-    """Return the CPU seconds of the conditioner, and the documents it sends."""
+def condition(batches: list[bytes], runs: Runs, recipe: Recipe = RECIPE) -> tuple[float, list[list[bytes]]]:
+    """Return the CPU seconds of the conditioner, and the documents it sends after each batch."""
 
-    def prepare() -> AbstractContextManager[Callable[[], list[bytes]]]:
+    def prepare() -> AbstractContextManager[Callable[[], list[list[bytes]]]]:
         core = Conditioner(window_ns=recipe.window_ns, reply_to="ipc://answers", token=1, lines=frozenset())
 
-        def run() -> list[bytes]:
-            documents: list[bytes] = []
-            for number, data in enumerate(batches):
-                documents += map(pack, taken(core, unpack_all(data), number))  # type: ignore[arg-type]
-            return documents
+        def run() -> list[list[bytes]]:
+            return [
+                list(map(pack, taken(core, unpack_all(data), number)))  # type: ignore[arg-type]
+                for number, data in enumerate(batches)
+            ]
 
         return nullcontext(run)
 
@@ -275,13 +276,13 @@ class Sizes(NamedTuple):
     """Level changes in them."""
 
 
-def store(documents: list[bytes], runs: Runs) -> Stored:
-    """Return what storing costs here and in the server; each run in a database of its own."""
+def store(turns: list[list[bytes]], runs: Runs) -> Stored:
+    """Return what storing the documents costs here and in the server; each run in a database of its own."""
     with tempfile.TemporaryDirectory(prefix="obl-bench-") as folder:
         server = Server(Path(folder) / "db")
         server.start()
         try:
-            return _store(server, documents, runs)
+            return _store(server, list(chain.from_iterable(turns)), runs)
         finally:
             server.kill()
 
@@ -323,9 +324,9 @@ def store_all(writer: StoreWriter, documents: list[bytes]) -> list[Entry]:
     return taken
 
 
-def sizes(documents: list[bytes]) -> Sizes:
-    """Return how large *documents* are in the database."""
-    newest = {document.id: document for document in map(unpack_document, documents)}
+def sizes(turns: list[list[bytes]]) -> Sizes:
+    """Return how large the documents are in the database."""
+    newest = {document.id: document for document in map(unpack_document, chain.from_iterable(turns))}
     by_collection: dict[str, int] = {}
     for document in newest.values():
         size = len(to_bson(document))
@@ -357,8 +358,11 @@ def cpu_of(pid: int) -> float:
 # --- transport ----------------------------------------------------------------------------------
 
 
-def transport(hops: Iterable[list[bytes]], runs: Runs) -> float:
-    """Return the CPU seconds that sending and receiving every message once costs, over ipc."""
+def transport(turns: Iterable[list[bytes]], runs: Runs) -> float:
+    """Return the CPU seconds that sending and receiving every message once costs, over ipc.
+
+    What a process sends in one turn goes together.
+    """
 
     @contextmanager
     def prepare() -> Iterator[Callable[[], None]]:
@@ -369,9 +373,10 @@ def transport(hops: Iterable[list[bytes]], runs: Runs) -> float:
             receiver.connect(f"ipc://{folder}/bench")
 
             def run() -> None:
-                for messages in hops:
+                for messages in turns:
                     for data in messages:
                         sender.send(data)
+                    for _ in messages:
                         receiver.recv()
 
             yield run

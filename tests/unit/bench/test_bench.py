@@ -1,5 +1,6 @@
 """The bench measures stages that really did the work: what it made is looked at here."""
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,12 @@ def test_every_level_change_of_the_windows_that_ended_becomes_part_of_a_document
     feed = market(2, 25)
     _, changes, depth_frames = stages.floor(feed, ONCE)
     _, batches = stages.book(stages.groups_of(saturated(feed)), ONCE)
-    _, documents = stages.condition(batches, ONCE)
-    blocks = [d for d in map(unpack, documents) if isinstance(d, Document) and d.collection == "changes"]
+    _, turns = stages.condition(batches, ONCE)
+    blocks = [
+        d
+        for d in map(unpack, chain.from_iterable(turns))
+        if isinstance(d, Document) and d.collection == "changes"
+    ]
     windows = {(block.security, block.start_ns) for block in blocks}
     assert len(windows) == len(blocks) >= 4
     levels = sum(block.fields["levels"] for block in blocks)
