@@ -16,7 +16,7 @@ from venue.scaling cimport factor, fitting
 
 cdef enum:
     WIDEST = 7
-    LEAST_ROOM = 16
+    LEAST_ROOM = 64
     MOST_ROWS = 65536  # updates, levels or trades that wait: a security for which more came is touched
 
 
@@ -265,7 +265,8 @@ cdef class Follower:
 
 
 def follow(
-    list followers, tuple routes, list rows, int64_t first, tuple received_ns, tuple connections,
+    list followers, tuple routes, list rows, int64_t first,
+    const int64_t[::1] received_ns, const unsigned int[::1] connections,
     depth_at, tuple updates, const int64_t[::1] counts, int depth_decimals,
     const int64_t[::1] prices, const int64_t[::1] sizes,
     trade_at, tuple trades, const unsigned char[::1] sides, int trade_decimals,

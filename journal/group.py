@@ -166,6 +166,14 @@ class Group(msgspec.Struct, frozen=True):
         """Return which connection brought each record."""
         return struct.unpack(f"<{self.count}I", self._connections)
 
+    def recv_column(self) -> memoryview:
+        """Return ``received_ns`` as int64, for a compiled loop."""
+        return memoryview(self._recv_ns).cast("q")
+
+    def connection_column(self) -> memoryview:
+        """Return ``connections`` as uint32, likewise."""
+        return memoryview(self._connections).cast("I")
+
     def payloads(self, rows: Iterable[int]) -> list[bytes]:
         """Return what the records *rows* brought."""
         data, ends = self._data, self._payload_ends
