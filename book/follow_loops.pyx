@@ -155,6 +155,12 @@ cdef class BookPlace:
         self.turns.column[2][n], self.turns.column[3][n] = <int64_t>sums[0], <int64_t>sums[1]
         self.turns.count = n + 1
 
+    @property
+    def reached(self):
+        """Return id and exchange time of the last update that went here; None: none did."""
+        cdef Table* updates = &self.updates
+        return (self.last_id, updates.column[2][updates.count - 1]) if updates.count else None
+
     def followed(self):
         """Return what book.following calls Followed of the updates that went here; None: none did."""
         cdef Py_ssize_t n, at = 0, low = 0

@@ -18,6 +18,7 @@ Records come in the order into which book.merge put the venue's lines.  Nothing 
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -41,8 +42,6 @@ from wire.messages import Policy
 from wire.names import epoch_of, symbol_of
 from wire.runs import Begin, Mark, Marks, RunMessage
 
-OK_STATUS = 200
-
 
 class Security:
     """The state of one security."""
@@ -57,8 +56,7 @@ class Security:
         self.since_ns = 0
         self._since_before_ns = -1
         self.status = "trading"
-        self.unknown_frames = 0
-        self._recv_ns = 0
+        self.unknown_frames = self._recv_ns = 0
         self.outlet = Outlet(name, born)
         self.presence = Presence()
         self._symbol = symbol_of(name)
@@ -95,6 +93,12 @@ class Security:
         """Return when the last record that concerned it was received."""
         self.settle()
         return self._recv_ns
+
+    @property
+    def reached(self) -> tuple[int | None, int]:
+        """Return id and exchange time of its last update, of one that has simply followed too."""
+        written, follower = self.written_joined.book, self._follower
+        return (follower and follower.book.reached) or (written.last_id, written.time_ns)
 
     @property
     def book(self) -> BookFeed:
@@ -151,7 +155,7 @@ class Security:
 
     def rest(self, record: Record, rest: Rest) -> None:
         """Work off the answer to a GET."""
-        is_ok, is_recorded = rest.status == OK_STATUS, self.state != "removed"
+        is_ok, is_recorded = rest.status == HTTPStatus.OK, self.state != "removed"
         if rest.what == "instrument" and is_ok:
             self._instrument(rest.body)
         elif rest.what == "depth" and is_ok and is_recorded:
@@ -336,12 +340,8 @@ class Security:
     def _begin(self) -> None:
         if self.outlet.has_begun:
             self.outlet.start(self.outlet.run + 1)
-        self.outlet.emit(
-            Begin,
-            book=self.traits.book,
-            has_ids=self.traits.has_ids,
-            windows={**self.book.recording.begun(), **self.trades.recording.begun()},
-        )
+        windows = {**self.book.recording.begun(), **self.trades.recording.begun()}
+        self.outlet.emit(Begin, book=self.traits.book, has_ids=self.traits.has_ids, windows=windows)
 
     def _shape(self) -> None:
         self.book.windows = self.trades.windows = self._recipe.windows(self.traits.book, self._policies)

@@ -19,12 +19,13 @@ IDS_WENT_BACK = (
 def shown(security: Security, lag_ns: int | None) -> dict[str, Any]:
     """Return what a beat says of *security*, which is *lag_ns* behind; None: it is not."""
     state, feed, trades = security.shown_state, security.written_joined.book, security.written_trades
+    last_id, time_ns = security.reached
     return {
         "state": "catching_up" if lag_ns is not None and state == "live" else state,
         "reason": IDS_WENT_BACK if state == "error" else "",
         "feed": security.feed,
-        "update_id": feed.last_id if security.traits.has_ids else None,
-        "time_ns": feed.time_ns or None,
+        "update_id": last_id if security.traits.has_ids else None,
+        "time_ns": time_ns or None,
         "lag_s": 0.0 if lag_ns is None else round(lag_ns / NS_PER_SECOND, 3),
         "lag_bytes": 0 if lag_ns is None else None,
         "gaps": feed.ledger.rows + trades.ledger.rows,
