@@ -114,9 +114,12 @@ class Intake:
         broken = self._session.broken(number, routes.runs)
         if not broken:
             return
+        runs = {run.symbol: [run] for run in routes.runs}
         for symbol, frame in zip(routes.symbols, frames, strict=True):
             if symbol in broken and (route := self._venue.route(frame, self._feed)).kind != "trade":
                 self._session.frame(number, route, frame, now)
+                # (of what only began anew the rest mostly goes on from its first)
+                broken -= {symbol} - self._session.broken(number, runs[symbol])
 
     def _take_controls(self, number: int, messages: Sequence[Message]) -> None:
         for message in messages:

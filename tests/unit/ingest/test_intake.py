@@ -158,10 +158,14 @@ def test_a_trade_between_updates_is_no_gap_and_a_missing_update_is_one(line: Lin
     assert [text for text in line.said() if "gap" in text]
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(1, 14), st.integers(0, 3)), max_size=12), st.lists(st.integers(0, 12)))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    ids=st.lists(st.tuples(st.integers(1, 14) | st.integers(0, 2**40), st.integers(0, 3)), max_size=12),
+    cuts=st.lists(st.integers(0, 12)),
+    has_begun=st.booleans(),
+)
 def test_the_session_hears_of_a_read_what_it_hears_of_its_frames(
-    tmp_path_factory: pytest.TempPathFactory, ids: list[tuple[int, int]], cuts: list[int]
+    tmp_path_factory: pytest.TempPathFactory, ids: list[tuple[int, int]], cuts: list[int], *, has_begun: bool
 ) -> None:
     frames = [depth(1, 2), *(depth(first, first + more) for first, more in ids)]
     ends = sorted({*(min(cut, len(frames)) for cut in cuts), len(frames)})
@@ -171,15 +175,27 @@ def test_the_session_hears_of_a_read_what_it_hears_of_its_frames(
         [frames[a:b] for a, b in zip([0, *ends], ends, strict=False)],
     ):
         line = Line(tmp_path_factory.mktemp("line") / "journal")
-        line.take(depth(1, 1))
-        line.session.tick(5, "1")
-        ask = next(each for each in line.session.take() if isinstance(each, Ask) and each.what == "depth")
-        line.session.answered(ask, Answer(200, b"{}", snapshot_id=1), 6)
+        if has_begun:
+            line.take(depth(1, 1))
+            line.session.tick(5, "1")
+            ask = next(each for each in line.session.take() if isinstance(each, Ask) and each.what == "depth")
+            line.session.answered(ask, Answer(200, b"{}", snapshot_id=1), 6)
         for piece in pieces:
             line.take(*piece)
         heard.append((line.said(), line.session.health(), line.records()))
         line.loop.close()
     assert heard[0] == heard[1]
+
+
+def test_of_what_begins_the_session_looks_at_one_frame(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at, frame = [], line.session.frame
+    monkeypatch.setattr(line.session, "frame", lambda *told: (looked_at.append(told[2]), frame(*told)))
+    line.take(*(depth(n, n) for n in range(1, 9)), depth(20, 20), *(depth(n, n) for n in range(21, 29)))
+    assert looked_at[0] == depth(1, 1)
+    looked_at.clear()
+    other = line.reconnected()
+    line.intake.take(other, [depth(n, n) for n in range(25, 40)], 7, 4)
+    assert looked_at == [depth(25, 25)]
 
 
 def test_a_ping_is_answered_and_not_journalled(line: Line) -> None:
