@@ -35,10 +35,10 @@ demo: $(STAMP)  ## the same against simulated exchanges, into ./data/demo: no in
 	exec $(BIN)/obl-run --conf tests/simulator/demo.conf
 
 test: $(STAMP)  ## run the tests, but for the minutes of accidents that check adds
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not faults"
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not faults"
 
 tests: $(STAMP)  ## run all tests
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## style, types and who imports whom
 	$(BIN)/ruff check .
