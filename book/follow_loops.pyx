@@ -16,7 +16,7 @@ from venue.scaling cimport factor, fitting
 
 cdef enum:
     WIDEST = 7
-    LEAST_ROOM = 64
+    LEAST_ROOM = 16
     MOST_ROWS = 65536  # updates, levels or trades that wait: a security for which more came is touched
 
 
