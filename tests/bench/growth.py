@@ -6,6 +6,7 @@ in ``stages``; each of four workers gets all groups and takes its share of the s
 other: their CPU is added up.  All of it is measured between two runs of the floor over the frames of ten.
 """
 
+import ctypes
 import gc
 import time
 from statistics import median
@@ -34,6 +35,8 @@ MOST = 1.2
 _ROUNDS, _ROUNDS_OF_FEW = 3, 15
 _FLOORS = 5
 """Runs of the floor at a time: ten securities are decoded in some milliseconds."""
+
+_LIBC = ctypes.CDLL(None)
 
 
 class Cost(NamedTuple):
@@ -78,7 +81,7 @@ def _cost(groups: list[bytes], share: int, workers: int) -> Cost:
     """Return what book and conditioner number *share* of *workers* take for *groups*."""
     gc.collect()
     gc.freeze()
-    before = resident_bytes()
+    before = _held_bytes()
     maintainer = Maintainer(VENUES, stages.RECIPE, range(share, BUCKETS, workers))
     for bucket in range(share, BUCKETS, workers):
         maintainer.begin(bucket, 1)
@@ -92,6 +95,13 @@ def _cost(groups: list[bytes], share: int, workers: int) -> Cost:
             taken = stages.taken(core, unpack_all(pack_all(messages)), number)  # type: ignore[arg-type]
             for document in taken:
                 pack(document)
-    spent = Cost(time.process_time() - started, resident_bytes() - before)
+    cpu_s = time.process_time() - started
+    spent = Cost(cpu_s, _held_bytes() - before)
     gc.unfreeze()
     return spent
+
+
+def _held_bytes() -> int:
+    """Return what this process holds, without what was let go and could be taken again."""
+    _LIBC.malloc_trim(0)
+    return resident_bytes()
