@@ -4,8 +4,9 @@ The bars were set where decoding a level change cost ``SET_AT_US``; they are rat
 machine which has half its speed for an hour fails nobody and passes nobody.
 """
 
+import time
 from functools import cache
-from statistics import median
+from statistics import fmean
 
 from tests.bench import stages
 from tests.bench.market import Market, market
@@ -13,13 +14,19 @@ from tests.bench.market import Market, market
 SET_AT_US = 0.11
 """Of frames of 46 changes; those of the capture have 31, which costs the floor a tenth more a change."""
 
-RUNS = 9
 
+def floor_us(seconds: float) -> float:
+    """Return what a level change costs the floor, in microseconds: the mean of runs twice a second.
 
-def floor_us() -> float:
-    """Return what a level change costs the floor now, in microseconds: the median of some runs."""
-    found = [stages.floor(_depth(), stages.Runs(1)) for _ in range(RUNS)]
-    return 1e6 * median(each.cpu_s for each in found) / found[0].level_changes
+    The machine doubles and halves its speed from second to second; what is measured meanwhile for so many
+    *seconds* is a mean over all of them too.
+    """
+    feed = _depth()
+    found, until = [], time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(max(0.0, min(0.5, until - time.monotonic())))
+        found.append(stages.floor(feed, stages.Runs(1)))
+    return 1e6 * fmean(each.cpu_s for each in found) / found[0].level_changes
 
 
 def bar_us(bar: float, floor: float) -> float:

@@ -3,7 +3,7 @@
 The simulator sends 5,000 small frames a second of 200 securities; the logger runs under supervisord with its
 embedded database.  CPU is that of the pipeline's processes from proc(5), the database's beside it.  Then some
 securities are tapped: from ``recv_time`` to this process, which shares the machine.  The floor is decoded
-before and after; the bar of the CPU moves with it (tests.bench.pace), those of the delays do not.
+twice a second meanwhile; the bar of the CPU moves with it (tests.bench.pace), those of the delays do not.
 """
 
 import time
@@ -55,9 +55,7 @@ def _with_linger(
     with whole(*load, securities=securities, **settings) as (logger, simulator):
         logger.start()
         live = _until_live(logger)
-        floor = floor_us()
-        spent, rate = _cpu(logger, simulator, seconds)
-        floor = (floor + floor_us()) / 2
+        spent, rate, floor = _cpu(logger, simulator, seconds)
         delays = _delays(logger, seconds)
     database_us = sum(us for process, us in spent.items() if "database" in process)
     pipeline_us = sum(spent.values()) - database_us
@@ -83,8 +81,8 @@ def _until_live(logger: Logger) -> int:
     return live
 
 
-def _cpu(logger: Logger, simulator: Simulator, seconds: float) -> tuple[dict[str, float], float]:
-    """Return microseconds for each frame that came, by process, and the frames a second."""
+def _cpu(logger: Logger, simulator: Simulator, seconds: float) -> tuple[dict[str, float], float, float]:
+    """Return microseconds for each frame that came, by process, the frames a second, and the floor."""
     pids = logger.pids()
 
     def seen() -> tuple[dict[str, float], int, float]:
@@ -93,12 +91,13 @@ def _cpu(logger: Logger, simulator: Simulator, seconds: float) -> tuple[dict[str
         return spent, frames, time.monotonic()
 
     before, frames_before, started = seen()
-    time.sleep(seconds)
+    floor = floor_us(seconds)
     after, frames_after, ended = seen()
     frames = frames_after - frames_before
     if not frames:
         raise RuntimeError(f"the simulator sent nothing in {seconds} s: {logger.logs()[-2000:]}")
-    return {name: 1e6 * (after[name] - before[name]) / frames for name in pids}, frames / (ended - started)
+    spent = {name: 1e6 * (after[name] - before[name]) / frames for name in pids}
+    return spent, frames / (ended - started), floor
 
 
 def _delays(logger: Logger, seconds: float) -> list[float]:
