@@ -116,10 +116,8 @@ class Maintainer:
             yield from self._said(name, line, position)
 
     def _said(self, name: str, line: str, position: int) -> Iterator[Output]:
-        """Yield what the records of *line* before *position* came to, if anything."""
-        messages = self.securities[name].take(line, position)
-        if messages:
-            yield Output(name, bucket_of(name), line, position, messages)
+        """Yield what the records of *line* before *position* came to."""
+        yield Output(name, bucket_of(name), line, position, self.securities[name].take(line, position))
 
     def lost(self, line: str, next_position: int) -> list[Output]:
         """Take note that no record of *line* that is still to come before *next_position* can be read."""

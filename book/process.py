@@ -26,7 +26,7 @@ from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge, merges_of, neighbours
 from book.sending import Queues
 from book.setting import check_checkpoints, journal_folder
-from book.telling import Teller, shown
+from book.telling import Looks, Teller, late
 from book.windows import Recipe
 from journal.clock import steady_clock
 from journal.follow import SILENT_SECONDS, TWIN_SILENT_SECONDS, Follow
@@ -89,7 +89,7 @@ class BookService:
         self._watchers = live.Watchers()
         self._tapped: dict[tuple[str, str], int] = {}
         """Of each security and line the position up to which the tap was told."""
-        self._teller = Teller()
+        self._teller, self._looks = Teller(), Looks(self._maintainer.securities)
         self._merges, self._clock = merges_of(list(journals)), steady_clock(settings.data_dir)
         for line in journals:
             folder = journal_folder(settings, line)
@@ -200,6 +200,7 @@ class BookService:
     def _rewind(self, buckets: set[int], run: int) -> None:
         """Take the securities of *buckets* back to what is stored for good, and begin *run* of each."""
         self._maintainer.restore(self._saved(buckets))
+        self._looks.clear()
         for bucket in buckets:
             for output in self._maintainer.begin(bucket, run):
                 self._queues.put(output.bucket, output.messages)
@@ -247,6 +248,7 @@ class BookService:
         for output in outputs:
             self._queues.put(output.bucket, output.messages)
             self._tap(output)
+            self._looks.note(output.security, output.messages)
 
     def _merged(self, merge: Merge) -> list[Group]:
         """Return what comes next of a venue's lines."""
@@ -298,19 +300,18 @@ class BookService:
     # --- each second, each round -------------------------------------------------------------
 
     def _each_second(self) -> None:
-        self._teller.unusable(self._maintainer.securities)
-        self._teller.errors(self._maintainer.securities)
+        looks = self._looks.all()
+        self._teller.each_second(looks)
         behind_venues = set(filter(self._is_behind, self._merges))
         wishes: dict[int, list[str]] = {}
         trades: dict[int, list[tuple[str, int, int]]] = {}
-        if not self._queues.blocked:
-            for name, security in self._maintainer.securities.items():
-                if venue_of(name) in behind_venues:
-                    continue
-                if security.wishes_snapshot:
-                    wishes.setdefault(bucket_of(name), []).append(name)
-                if (page := security.written_trades.healing.page) is not None:
-                    trades.setdefault(bucket_of(name), []).append((name, *page))
+        for name, look in looks.items() if not self._queues.blocked else ():
+            if venue_of(name) in behind_venues:
+                continue
+            if look.wishes_snapshot:
+                wishes.setdefault(bucket_of(name), []).append(name)
+            if look.page is not None:
+                trades.setdefault(bucket_of(name), []).append((name, *look.page))
         needed = {line: self._rounds.needed(line, self._buckets, self._done) for line in self._follows}
         for bucket, socket in self._needed.items():
             marks = {line: low[bucket] for line, low in needed.items()}
@@ -349,25 +350,24 @@ class BookService:
         return answer
 
     def _is_behind(self, venue: str) -> bool:
-        """Say whether records of the venue that are known to be written were not worked off yet."""
+        """Say whether records of the venue known to be written ``ON_ITS_WAY_NS`` ago were not worked off."""
         merge = self._merges[venue]
-        if (oldest_ns := merge.oldest_ns) is not None and self._clock() - oldest_ns > ON_ITS_WAY_NS:
-            return True
         # (one whose group waits for another line's clock is not read on meanwhile)
-        return not all(self._follows[line].caught_up for line in merge.hungry)
+        waiting = [merge.oldest_ns, *(self._follows[line].oldest_ns for line in merge.hungry)]
+        oldest_ns = min((each for each in waiting if each is not None), default=None)
+        return oldest_ns is not None and self._clock() - oldest_ns > ON_ITS_WAY_NS
 
     def _health(self) -> dict[str, Any]:
         behind_venues = set(filter(self._is_behind, self._merges))
         now_ns = time.time_ns()
-        securities: dict[str, dict[str, Any]] = {}
-        for name, security in self._maintainer.securities.items():
-            if security.state == "removed":
-                continue
-            stuck = self._queues.blocked or venue_of(name) in behind_venues
-            lag_ns = max(now_ns - security.recv_ns, 0) if stuck else 0
-            securities[name] = shown(security, lag_ns if lag_ns > ON_ITS_WAY_NS else None)
-        lag_s = max((each["lag_s"] for each in securities.values()), default=0.0)
-        return {"state": "catching_up" if lag_s else "live", "securities": securities, "lag_s": lag_s}
+        rows = self._looks.rows()
+        for name in rows if self._queues.blocked or behind_venues else ():
+            if self._queues.blocked or venue_of(name) in behind_venues:
+                lag_ns = now_ns - self._maintainer.securities[name].recv_ns
+                if lag_ns > ON_ITS_WAY_NS:
+                    rows[name] = late(rows[name], lag_ns)
+        lag_s = max((row["lag_s"] for row in rows.values()), default=0.0)
+        return {"state": "catching_up" if lag_s else "live", "securities": rows, "lag_s": lag_s}
 
     # --- the end -----------------------------------------------------------------------------
 

@@ -90,9 +90,9 @@ class Security:
 
     @property
     def recv_ns(self) -> int:
-        """Return when the last record that concerned it was received."""
-        self.settle()
-        return self._recv_ns
+        """Return when the last record that concerned it was received, one that has simply followed too."""
+        follower = self._follower
+        return follower.recv_ns if follower is not None and follower.has_taken else self._recv_ns
 
     @property
     def reached(self) -> tuple[int | None, int]:

@@ -56,9 +56,9 @@ class Joint:
         self.position, self.behind = position, True
 
     @property
-    def pending(self) -> bool:
-        """Whether a live group waits to be given."""
-        return bool(self._ring)
+    def oldest_ns(self) -> int | None:
+        """Clock of the oldest live group that waits to be given; None: none does."""
+        return self._ring[0].clock_ns if self._ring else None
 
     def live(self, group: Group) -> None:
         """Keep a live group."""
@@ -141,7 +141,12 @@ class Follow:
     @property
     def caught_up(self) -> bool:
         """Whether everything that is known to be written was given."""
-        return not self._joint.pending and (self._at_end or not self._joint.behind)
+        return self.oldest_ns is None
+
+    @property
+    def oldest_ns(self) -> int | None:
+        """Clock of the oldest group known to be written that was not given; 0: only the files tell it."""
+        return 0 if self._joint.behind and not self._at_end else self._joint.oldest_ns
 
     @property
     def is_away(self) -> bool:

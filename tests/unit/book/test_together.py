@@ -288,7 +288,7 @@ def test_what_follows_is_said_with_the_next_tick_or_at_once_where_somebody_liste
             assert (output.security, output.position) == (NAME, group.first + group.names.index(NAME) + 1)
             heard += [ints(one.last_ids) for one in of_type(output.messages, Changes)]
     assert heard == [[103], [104]]
-    shown = telling.shown(made.securities[OTHER], None)
+    shown = telling.look_at(made.securities[OTHER]).row
     assert (shown["update_id"], shown["time_ns"]) == (104, START)
     assert made.cursor("binance/a", 0) == made.securities[OTHER].positions["binance/a"] - 1
     before = len(journal.groups)

@@ -61,19 +61,19 @@ def live_core() -> Joint:
 def test_live_the_next_group_is_given() -> None:
     joint = live_core()
     joint.live(at(1, 2))
-    assert (joint.take(ALL), joint.behind, joint.pending) == ([at(1, 2)], False, False)
+    assert (joint.take(ALL), joint.behind, joint.oldest_ns) == ([at(1, 2)], False, None)
 
 
 def test_live_a_group_that_was_given_is_dropped() -> None:
     joint = live_core()
     joint.live(at(0))
-    assert (joint.take(ALL), joint.behind, joint.pending) == ([], False, False)
+    assert (joint.take(ALL), joint.behind, joint.oldest_ns) == ([], False, None)
 
 
 def test_live_a_group_that_skips_positions_is_kept_until_the_files_gave_the_rest() -> None:
     joint = live_core()
     joint.live(at(3))
-    assert (joint.take(ALL), joint.behind, joint.pending) == ([], True, True)
+    assert (joint.take(ALL), joint.behind, joint.oldest_ns) == ([], True, at(3).clock_ns)
     assert joint.from_files(at(1, 2))
     assert (joint.take(ALL), joint.behind) == ([at(3)], False)
 
@@ -109,7 +109,7 @@ def test_live_a_group_larger_than_the_ring_is_left_to_the_files() -> None:
     joint = live_at(0, at(0), ring_bytes=at(0).size)
     joint.take(ALL)
     joint.live(at(1, 20))
-    assert (joint.take(ALL), joint.behind, joint.pending) == ([], True, False)
+    assert (joint.take(ALL), joint.behind, joint.oldest_ns) == ([], True, None)
 
 
 def test_a_live_group_that_is_held_already_disturbs_nothing() -> None:
@@ -128,7 +128,7 @@ def test_another_lines_groups_are_not_ours() -> None:
     joint = live_core()
     joint.line = "binance/b"
     joint.live(at(1))
-    assert not joint.pending
+    assert joint.oldest_ns is None
 
 
 def test_a_ring_is_given_in_portions() -> None:
@@ -233,12 +233,14 @@ def test_without_silence_the_live_groups_alone_are_enough(tmp_path: Path) -> Non
     line, clock = Line(tmp_path), Clock()
     follow = Follow(tmp_path, LINE, clock=clock)
     follow.start(0)
-    assert (len(follow.read(ALL)), follow.caught_up) == (1, True)
+    assert follow.oldest_ns == 0
+    assert (len(follow.read(ALL)), follow.caught_up, follow.oldest_ns) == (1, True, None)
     for _ in range(3):
         line.append(1)
     for data in line.published:
         follow.live(data)
     assert not follow.caught_up
+    assert follow.oldest_ns == unpack_group(line.published[1]).clock_ns
     for segment in segments_in(tmp_path):
         segment.path.unlink()
     assert [group.first for group in follow.read(ALL)] == [position_at(1, n) for n in (1, 2, 3)]
