@@ -277,6 +277,11 @@ def read_header(data: bytes, offset: int = 0) -> Header:
     return Header(HEADER_BYTES + length, first, first + count, clock_ns)
 
 
+def is_right(data: bytes) -> bool:
+    """Say whether *data*, a group whose header was read, is as it was written."""
+    return google_crc32c.value(data[_CHECK.size :]) == _CHECK.unpack_from(data)[1]
+
+
 def unpack_group(data: bytes) -> Group:
     """Return the group that *data* is, all of it checked; the inverse of ``pack_group``.
 

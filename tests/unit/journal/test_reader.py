@@ -1,5 +1,6 @@
 """A reader gives every whole group once and in order, and tells of each byte it had to pass over."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,20 @@ def test_a_segment_dropped_while_it_is_read_is_read_to_its_end(tmp_path: Path) -
     first = texts(reader.read(1) + reader.read(1))
     paths[0].unlink()
     assert first + everything(reader) == "abcdef"
+
+
+def test_a_header_that_says_its_group_was_given_before_hides_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, *"abc")[0]
+    write(tmp_path, "z")
+    last = starts_of(path)[-2]
+    data = bytearray(path.read_bytes())
+    first_at = last + struct.calcsize("<4sIII")
+    assert struct.unpack_from("<q", data, first_at) == (position_at(1, 3),)
+    struct.pack_into("<q", data, first_at, position_at(1, 0))
+    path.write_bytes(data)
+    reader = Reader(tmp_path)
+    assert everything(reader) == "abz"
+    assert [(each.offset, each.why) for each in reader.skipped] == [(last, "bad checksum")]
 
 
 @UNHURRIED
