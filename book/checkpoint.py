@@ -85,23 +85,29 @@ class Round(msgspec.Struct, frozen=True):
 _index = msgspec.msgpack.Decoder(Index)
 
 
-def pack_round(
-    buckets: Iterable[int],
-    read: Mapping[str, int],
-    done: Mapping[str, Marks],
-    states: Iterable[Mapping[str, Any]],
-) -> bytes:
-    """Return the round of the securities whose ``dump`` are *states*."""
-    entries, bodies, offset = [], [], 0
-    for state in states:
+class Packing:
+    """A round in the making: the states are added one by one."""
+
+    def __init__(self, buckets: Iterable[int], read: Mapping[str, int], done: Mapping[str, Marks]) -> None:
+        self._head = tuple(buckets), dict(read), dict(done)
+        self._entries: list[Entry] = []
+        self._bodies: list[bytes] = []
+        self._offset = 0
+
+    def add(self, state: Mapping[str, Any]) -> None:
+        """Add what a security's ``dump`` returned."""
         body: bytes = msgpack.packb(state)
-        crc = google_crc32c.value(body)
-        place = state["name"], state["born"], state["positions"], offset, len(body), crc
-        entries.append(Entry(*place, msgpack.packb(bare(dict(state))) if "joined" in state else b""))
-        bodies.append(body)
-        offset += len(body)
-    index = msgspec.msgpack.encode(Index(tuple(buckets), dict(read), dict(done), tuple(entries), VERSION))
-    return b"".join((_HEADER.pack(MAGIC, google_crc32c.value(index), len(index)), index, *bodies))
+        place = state["name"], state["born"], state["positions"], self._offset, len(body)
+        without_book = msgpack.packb(bare(dict(state))) if "joined" in state else b""
+        self._entries.append(Entry(*place, google_crc32c.value(body), without_book))
+        self._bodies.append(body)
+        self._offset += len(body)
+
+    def data(self) -> bytes:
+        """Return the bytes of the round."""
+        index = msgspec.msgpack.encode(Index(*self._head, tuple(self._entries), VERSION))
+        header = _HEADER.pack(MAGIC, google_crc32c.value(index), len(index))
+        return b"".join((header, index, *self._bodies))
 
 
 def unpack_index(data: bytes) -> tuple[Index, int]:

@@ -21,7 +21,8 @@ from typing import Any
 import zmq
 
 from book import live
-from book.checkpoint import Rounds, later, pack_round
+from book.checkpoint import Rounds, later
+from book.keeping import Keeper
 from book.maintainer import Maintainer, Output, Saved
 from book.merge import Merge, merges_of, neighbours
 from book.sending import Queues
@@ -52,6 +53,9 @@ FRAMES_A_TURN = 64
 TICKED_A_TURN = 16
 """Securities that see a tick before frames that have come meanwhile have their turn: a millisecond."""
 
+KEPT_A_TURN = 4
+"""Securities whose state is taken for a checkpoint, likewise."""
+
 BATCHES_QUEUED = 8
 """On their way to one conditioner; beyond that the worker waits."""
 
@@ -81,6 +85,7 @@ class BookService:
         journals = {line: settings.journal_folder(line) for line in settings.lines()}
         self._rounds = Rounds(settings.data_dir / "checkpoints", worker, self._buckets, journals)
         self._done = self._rounds.done()
+        self._keeper = Keeper(self._rounds, self._maintainer, self._done)
         self._queues = Queues()
         self._conditioners: dict[str, Socket] = {}
         self._follows: dict[str, Follow] = {}
@@ -121,7 +126,8 @@ class BookService:
         loop.idle(self._work)
         loop.every(1.0, self._each_second)
         loop.every(HEAR_TAPS_SECONDS, self._hear_taps)
-        loop.every(settings.checkpoint_seconds, self._checkpoint)
+        loop.every(settings.checkpoint_seconds, self._keeper.begin)
+        loop.idle(partial(self._keeper.some, KEPT_A_TURN))
         name = process_name("book", worker)
         self._beats = Beats(loop, endpoints, name, self._health, {"book": self._book})
         loop.every(NEWS_SECONDS, self._tell_news)
@@ -201,6 +207,7 @@ class BookService:
         """Take the securities of *buckets* back to what is stored for good, and begin *run* of each."""
         self._maintainer.restore(self._saved(buckets))
         self._looks.clear()
+        self._keeper.drop()
         for bucket in buckets:
             for output in self._maintainer.begin(bucket, run):
                 self._queues.put(output.bucket, output.messages)
@@ -322,18 +329,6 @@ class BookService:
         if self._teller.take_news():
             self._beats.now()
 
-    def _checkpoint(self) -> None:
-        states = [security.dump() for security in self._maintainer.securities.values()]
-        done = {name: marks for name, marks in self._done.items() if bucket_of(name) in self._buckets}
-        data = pack_round(self._buckets, self._maintainer.read, done, states)
-        try:
-            self._rounds.write(data, self._done)
-        except OSError as error:
-            # nothing is lost: the rounds before stand, and the journals are kept until one can be written
-            log.error('event=no_checkpoint reason="%s"', error)
-            return
-        log.debug("event=checkpoint securities=%d bytes=%d", len(states), len(data))
-
     # --- asked -------------------------------------------------------------------------------
 
     def _book(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -378,7 +373,9 @@ class BookService:
                 self._put(self._fed(groups))
         self._put(self._maintainer.late())
         # The state is kept before the windows are cut as they stand: a restart goes on as if they never were.
-        self._checkpoint()
+        self._keeper.drop()
+        self._keeper.begin()
+        self._keeper.some()
         for output in self._maintainer.cut_open():
             self._queues.put(output.bucket, output.messages)
         deadline = time.monotonic() + FLUSH_MS / 1000

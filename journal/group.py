@@ -279,7 +279,7 @@ def read_header(data: bytes, offset: int = 0) -> Header:
 
 def is_right(data: bytes) -> bool:
     """Say whether *data*, a group whose header was read, is as it was written."""
-    return google_crc32c.value(data[_CHECK.size :]) == _CHECK.unpack_from(data)[1]
+    return bool(google_crc32c.value(data[_CHECK.size :]) == _CHECK.unpack_from(data)[1])
 
 
 def unpack_group(data: bytes) -> Group:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from book.checkpoint import Rounds, later, pack_round
+from book.checkpoint import Rounds, later
 from book.maintainer import Output, Saved
 from condition.conditioner import Conditioner
 from journal.collected import gather
@@ -37,6 +37,7 @@ from store.verify import verify
 from store.waiting import Entry
 from store.writer import Writer as Store
 from tests.embedded import Server, mongo, mongo_server
+from tests.rounds import pack_round
 from tests.unit.book.play import NAME, RECIPE, START, depth, maintainer, snapshot, trade
 from tests.unit.store.test_rebuild import documents as with_receipts
 from wire.messages import Answer, Policy, Synced

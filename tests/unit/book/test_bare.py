@@ -5,10 +5,11 @@ from pathlib import Path
 import msgpack
 
 from book.bare import bare
-from book.checkpoint import Rounds, pack_round
+from book.checkpoint import Rounds
 from book.maintainer import Maintainer, Saved
 from journal.segment import segment_name
 from tests.journaled import Journal, unpacked
+from tests.rounds import pack_round
 from tests.unit.book.play import (
     NAME,
     START,

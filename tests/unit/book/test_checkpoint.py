@@ -16,10 +16,10 @@ from book.checkpoint import (
     Unreadable,
     begins_to_read,
     kept,
-    pack_round,
     unpack_body,
     unpack_index,
 )
+from tests.rounds import pack_round
 from tests.unit.book.play import NAME, RECIPE, Story, copied, play
 from wire.names import bucket_of
 from wire.runs import Marks

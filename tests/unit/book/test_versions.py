@@ -12,11 +12,12 @@ import msgpack
 import msgspec
 import pytest
 
-from book.checkpoint import VERSION, Index, Rounds, Unreadable, pack_round, unpack_body, unpack_index
+from book.checkpoint import VERSION, Index, Rounds, Unreadable, unpack_body, unpack_index
 from book.maintainer import Maintainer, Saved
 from book.setting import check_checkpoints
 from journal.segment import segment_name
 from tests.journaled import Journal, unpacked
+from tests.rounds import pack_round
 from tests.unit.book.play import NAME, START, Story, maintainer
 from tests.unit.journal.test_formats import OTHERS, journal
 from wire.loop import CannotRun

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from book.checkpoint import Rounds, pack_round
+from book.checkpoint import Rounds
 from journal.collected import gather, journals_in
 from journal.group import unpack_group
 from journal.segment import pack_segment_header, segment_name, segments_in
@@ -20,6 +20,7 @@ from store.rebuild import Rebuilt, by_clock, rebuild, starts
 from store.verify import verify
 from tests.embedded import Server, free_port
 from tests.journaled import unpacked
+from tests.rounds import pack_round
 from tests.unit.book.play import NAME, S, Story, messages, play
 from ui.cli import run
 from wire.names import BUCKETS
