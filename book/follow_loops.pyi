@@ -44,7 +44,7 @@ class Follower:
 
 def follow(
     followers: list[Follower | None],
-    routes: tuple[int, ...],
+    routes: memoryview,
     rows: list[int],
     first: int,
     received_ns: memoryview,

@@ -271,7 +271,7 @@ cdef class Follower:
 
 
 def follow(
-    list followers, tuple routes, list rows, int64_t first,
+    list followers, const unsigned short[::1] routes, list rows, int64_t first,
     const int64_t[::1] received_ns, const unsigned int[::1] connections,
     depth_at, tuple updates, const int64_t[::1] counts, int depth_decimals,
     const int64_t[::1] prices, const int64_t[::1] sizes,

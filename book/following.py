@@ -50,7 +50,7 @@ def take(group: Group, rows: list[int], followers: "list[Follower | None]", colu
     depth, trade = columns.depth, columns.trade
     return follow(
         followers,
-        group.routes,
+        group.route_column(),
         rows,
         group.first,
         group.recv_column(),

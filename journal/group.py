@@ -32,13 +32,13 @@ import struct
 from collections.abc import Container, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
-from itertools import accumulate, chain, pairwise, repeat
+from itertools import chain, pairwise, repeat
 from typing import NamedTuple
 
 import google_crc32c
 import msgspec
 
-from journal.rows import Row, Rows, layout
+from journal.rows import Row, Rows, fits, layout, payloads
 from wire.names import EVERY_SECURITY, bucket_of
 
 MAGIC = b"OBG1"
@@ -132,11 +132,13 @@ class Group(msgspec.Struct, frozen=True):
     _buckets: bytes
     _bucket_ends: tuple[int, ...]
     _recv_ns: bytes
-    _payload_ends: tuple[int, ...]
-    routes: tuple[int, ...]
-    """Which of ``names`` each record is of."""
+    _lengths: bytes
+    _routes: bytes
     _connections: bytes
     _data: bytes
+    """Of the group, what its CRC is of."""
+    _start: int
+    """Where in it the payloads begin."""
 
     @property
     def next_position(self) -> int:
@@ -158,6 +160,11 @@ class Group(msgspec.Struct, frozen=True):
             return list(range(self.count))
         return list(chain.from_iterable(range(start, end) for start, end in self._spans(buckets)))
 
+    @property
+    def routes(self) -> tuple[int, ...]:
+        """Which of ``names`` each record is of."""
+        return struct.unpack(f"<{self.count}H", self._routes)
+
     def received_ns(self) -> tuple[int, ...]:
         """Return when each record was received."""
         return struct.unpack(f"<{self.count}q", self._recv_ns)
@@ -174,10 +181,13 @@ class Group(msgspec.Struct, frozen=True):
         """Return ``connections`` as uint32, likewise."""
         return memoryview(self._connections).cast("I")
 
+    def route_column(self) -> memoryview:
+        """Return ``routes`` as uint16, likewise."""
+        return memoryview(self._routes).cast("H")
+
     def payloads(self, rows: Iterable[int]) -> list[bytes]:
         """Return what the records *rows* brought."""
-        data, ends = self._data, self._payload_ends
-        return [data[ends[row] : ends[row + 1]] for row in rows]
+        return payloads(self._data, self._lengths, self._start, rows)
 
     def _spans(self, buckets: Container[int]) -> list[tuple[int, int]]:
         """Return the (start, end) of *buckets*, neighbours as one, for each slice has a cost of its own."""
@@ -189,15 +199,14 @@ class Group(msgspec.Struct, frozen=True):
         return spans
 
     def _slice(self, start: int, end: int) -> list[Record]:
-        count, data = end - start, self._data
-        payloads = [data[a:b] for a, b in pairwise(self._payload_ends[start : end + 1])]
+        count = end - start
         columns = zip(
             range(self.first + start, self.first + end),
             repeat(self.kind, count),
             struct.unpack_from(f"<{count}q", self._recv_ns, 8 * start),
             map(self.names.__getitem__, self.routes[start:end]),
             struct.unpack_from(f"<{count}I", self._connections, 4 * start),
-            payloads,
+            self.payloads(range(start, end)),
             repeat(self.line, count),
             strict=True,
         )
@@ -295,27 +304,22 @@ def unpack_group(data: bytes) -> Group:
     if google_crc32c.value(checked) != _CHECK.unpack_from(data)[1]:
         raise Corrupt("bad checksum")
     try:
-        columns = _decode(memoryview(checked)[_CHECKED.size :])
-        return _group(header, columns, checked)
+        return _group(header, _decode(memoryview(checked)[_CHECKED.size :]), checked)
     except (msgspec.DecodeError, UnicodeDecodeError, struct.error, IndexError) as error:
         raise Corrupt(f"columns that do not fit: {error}") from error
 
 
 def _group(header: Header, columns: _Columns, checked: bytes) -> Group:
-    count, blob_start = header.next - header.first, len(checked) - len(columns.blob)
-    lengths = struct.unpack(f"<{count}I", columns.lengths)
-    routes = struct.unpack(f"<{count}H", columns.routes)
+    count, blob_bytes = header.next - header.first, len(columns.blob)
     bucket_ends = struct.unpack(f"<{len(columns.buckets)}I", columns.bucket_ends)
-    payload_ends = tuple(accumulate(lengths, initial=blob_start))
-    fits = (
-        payload_ends[-1] == len(checked)
-        and max(routes) < len(columns.names)
+    is_whole = (
+        fits(columns.lengths, columns.routes, count, len(columns.names), blob_bytes)
         and len(columns.recv_ns) == 8 * count
         and len(columns.connections) == 4 * count
         and bucket_ends[-1] == count
         and all(a < b for a, b in pairwise((0, *bucket_ends)))
     )
-    if not fits:
+    if not is_whole:
         raise Corrupt("columns that do not fit one another")
     return Group(
         columns.line,
@@ -328,8 +332,9 @@ def _group(header: Header, columns: _Columns, checked: bytes) -> Group:
         columns.buckets,
         bucket_ends,
         columns.recv_ns,
-        payload_ends,
-        routes,
+        columns.lengths,
+        columns.routes,
         columns.connections,
         checked,
+        len(checked) - blob_bytes,
     )

@@ -1,15 +1,16 @@
-"""Records on their way into a group, as columns: a read brings hundreds, and nearly all of it is the same.
+"""Records on their way into a group and out of it, as columns: a read brings hundreds, most of it the same.
 
-Where the project was compiled ``journal.rows_loops`` lays them out, where not its twin ``plain_layout``.
+Where the project was compiled ``journal.rows_loops`` works, where not the plain twins here.
 """
 
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import NamedTuple
 
 try:
-    from journal.rows_loops import layout as compiled_layout
+    from journal import rows_loops as loops
 except ImportError:
     COMPILED = False
 else:
@@ -79,7 +80,7 @@ class Layout(NamedTuple):
 def layout(rows: Rows, bucket_of: Callable[[str], int]) -> Layout:
     """Return how *rows* lie in a group."""
     if COMPILED:
-        return Layout(*compiled_layout(rows.securities, rows.payloads, bucket_of))
+        return Layout(*loops.layout(rows.securities, rows.payloads, bucket_of))
     return plain_layout(rows, bucket_of)
 
 
@@ -101,3 +102,20 @@ def plain_layout(rows: Rows, bucket_of: Callable[[str], int]) -> Layout:
         struct.pack(f"<{count}H", *map(names.__getitem__, rows.securities)),
         order,
     )
+
+
+def plain_fits(lengths: bytes, routes: bytes, count: int, names: int, size: int) -> bool:
+    """Say whether there are *count* lengths that come to *size*, and as many routes of so many *names*."""
+    if (len(lengths), len(routes)) != (4 * count, 2 * count):
+        return False
+    is_named = all(route < names for route in struct.unpack(f"<{count}H", routes))
+    return is_named and sum(struct.unpack(f"<{count}I", lengths)) == size
+
+
+def plain_payloads(data: bytes, lengths: bytes, start: int, rows: Iterable[int]) -> list[bytes]:
+    """Return the payloads of *rows*, which *data* holds; that of row 0 begins at *start*."""
+    ends = list(accumulate(struct.unpack(f"<{len(lengths) // 4}I", lengths), initial=start))
+    return [data[ends[row] : ends[row + 1]] for row in rows]
+
+
+fits, payloads = (loops.fits, loops.payloads) if COMPILED else (plain_fits, plain_payloads)

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""The compiled twin of ``journal.rows.plain_layout``."""
+"""The compiled twins of ``journal.rows``'s plain functions."""
 
 from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -78,3 +78,37 @@ def layout(list securities not None, list payloads not None, bucket_of):
         free(buckets)
         free(which)
         free(numbers)
+
+
+def fits(bytes lengths not None, bytes routes not None, Py_ssize_t count, Py_ssize_t names, Py_ssize_t size):
+    """Say whether there are *count* lengths that come to *size*, and as many routes of so many *names*."""
+    cdef const uint32_t* length_at = <const uint32_t*>PyBytes_AS_STRING(lengths)
+    cdef const uint16_t* route_at = <const uint16_t*>PyBytes_AS_STRING(routes)
+    cdef Py_ssize_t n
+    if PyBytes_GET_SIZE(lengths) != 4 * count or PyBytes_GET_SIZE(routes) != 2 * count:
+        return False
+    for n in range(count):
+        size -= length_at[n]
+        if route_at[n] >= names:
+            return False
+    return size == 0
+
+
+def payloads(bytes data not None, bytes lengths not None, Py_ssize_t start, rows):
+    """Return the payloads of *rows*; that of row 0 begins at *start*."""
+    cdef const uint32_t* length_at = <const uint32_t*>PyBytes_AS_STRING(lengths)
+    cdef const char* data_at = PyBytes_AS_STRING(data)
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(lengths) // 4, size = PyBytes_GET_SIZE(data), n = 0, at = start, row
+    cdef list found = []
+    for row in rows:
+        if row < n:
+            n, at = 0, start
+        if row >= count:
+            raise IndexError(row)
+        while n < row:
+            at += length_at[n]
+            n += 1
+        if at < 0 or at + length_at[row] > size:
+            raise IndexError(row)
+        found.append(PyBytes_FromStringAndSize(data_at + at, length_at[row]))
+    return found

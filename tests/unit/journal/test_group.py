@@ -1,5 +1,6 @@
 """A group is read back as it was written, or it is refused: there is nothing between."""
 
+import struct
 from pathlib import Path
 
 import google_crc32c
@@ -18,7 +19,17 @@ from journal.group import (
     read_header,
     unpack_group,
 )
-from journal.rows import COMPILED, Row, Rows, layout, plain_layout
+from journal.rows import (
+    COMPILED,
+    Row,
+    Rows,
+    fits,
+    layout,
+    payloads,
+    plain_fits,
+    plain_layout,
+    plain_payloads,
+)
 from tests.unit.journal.building import CLOCK_NS, LINE, SECURITIES, UNHURRIED, flipped, rows
 from wire.names import BUCKETS, EVERY_SECURITY, bucket_of, position_at
 
@@ -76,6 +87,26 @@ def test_the_compiled_layout_is_the_plain_one(written: list[Row], buckets: list[
     bucket_of = dict(zip(SECURITIES, buckets, strict=True)).__getitem__
     columns = Rows.of([(ns, "".join(list(name)), number, data) for ns, name, number, data in written])
     assert layout(columns, bucket_of) == plain_layout(columns, bucket_of)
+
+
+@pytest.mark.skipif(not COMPILED, reason="the loops are not compiled here: make install says why")
+@UNHURRIED
+@given(st.lists(st.tuples(st.binary(max_size=9), st.integers(0, 3)), min_size=1), st.data())
+def test_what_is_compiled_of_a_group_read_is_what_is_plain(
+    written: list[tuple[bytes, int]], data: st.DataObject
+) -> None:
+    contents, routes = zip(*written, strict=True)
+    lengths = struct.pack(f"<{len(written)}I", *map(len, contents))
+    packed = struct.pack(f"<{len(written)}H", *routes)
+    blob, size = b"before" + b"".join(contents), sum(map(len, contents))
+    rows = data.draw(st.lists(st.integers(0, len(written) - 1)))
+    found = payloads(blob, lengths, 6, rows)
+    assert found == plain_payloads(blob, lengths, 6, rows) == [contents[row] for row in rows]
+    counted = len(written) + data.draw(st.integers(-1, 1))
+    names, told = data.draw(st.integers(0, 5)), size + data.draw(st.integers(-1, 1))
+    assert fits(lengths, packed, counted, names, told) == plain_fits(lengths, packed, counted, names, told)
+    assert fits(lengths, packed, len(written), max(routes) + 1, size)
+    assert not fits(lengths, packed, len(written), max(routes), size)
 
 
 def test_the_bytes_of_a_group_are_pinned() -> None:
