@@ -24,6 +24,9 @@ from venue.columns import Columns
 from wire.names import EVERY_SECURITY, bucket_of, venue_of, venue_of_line
 from wire.runs import Marks, RunMessage
 
+MANY_FRAMES, FEW_FRAMES = 64, 8
+"""Of one security in one group: from so many on it is worth to look at the first few by themselves."""
+
 
 class Output(NamedTuple):
     """What one security makes of one group."""
@@ -181,32 +184,52 @@ class Maintainer:
         return security
 
     def _frames(self, groups: Sequence[Group]) -> dict[str, int]:
-        line, left = groups[-1].line, dict[str, Frames]()
+        line, left, begun = groups[-1].line, dict[str, Frames](), set[str]()
         for group in groups:
-            for name, frames in by_security(group, self._follow(group, left)).items():
+            found = by_security(group, self._follow(group, group.rows(self.buckets), left))
+            for name, frames in self._begun_anew(group, found, left, begun).items():
                 before = left.setdefault(name, frames)
                 if before is not frames:
                     before.extend(frames)
+        touched = self._work_off(line, left)
+        named = {name for group in groups for name in group.names} if self.watched else set()
+        for name in (begun | self.watched & named) - touched.keys():
+            touched[name] = self.securities[name].positions.get(line, 0)
+        return touched
+
+    def _begun_anew(
+        self, group: Group, found: dict[str, Frames], left: Collection[str], begun: set[str]
+    ) -> dict[str, Frames]:
+        """Work off the first of many frames of one security, *found* not to follow: then the next ones may.
+
+        So it is where an image is due, and after a snapshot.  Return those that do not, and add to *begun*
+        whose first ones were worked off.
+        """
+        line = group.line
+        many = [name for name, its in found.items() if len(its) >= MANY_FRAMES and name not in left]
+        if not many or not following.COMPILED:
+            return found
+        # (where each is now is noted with what comes after them, of which there is some)
+        begun |= self._work_off(line, {name: found[name][:FEW_FRAMES] for name in many}).keys()
+        rest = sorted(place - group.first for name in many for place in found[name].positions[FEW_FRAMES:])
+        others = {name: its for name, its in found.items() if name not in many}
+        return others | by_security(group, self._follow(group, rest, left))
+
+    def _work_off(self, line: str, frames: Mapping[str, Frames]) -> dict[str, int]:
+        """Work off frames one way for all, by security; return up to where."""
         batches = {
             name: batch
-            for name, whole in left.items()
-            if name in self.securities
-            and (batch := whole.since(self.securities[name].positions.get(line, 0)))
+            for name, its in frames.items()
+            if name in self.securities and (batch := its.since(self.securities[name].positions.get(line, 0)))
         }
         columns = self._read_together(line, batches)
         for name, batch in batches.items():
             self.securities[name].read(line, batch.next_position)
             self.securities[name].frames(batch, columns.get(name))
-        touched = {name: batch.next_position for name, batch in batches.items()}
-        if self.watched:
-            followed = {name for group in groups for name in group.names} - touched.keys()
-            for name in self.watched & followed:
-                touched[name] = self.securities[name].positions.get(line, 0)
-        return touched
+        return {name: batch.next_position for name, batch in batches.items()}
 
-    def _follow(self, group: Group, left: Collection[str]) -> list[int]:
-        """Let what simply follows go where it goes; return the rows that do not, or come after one *left*."""
-        rows = group.rows(self.buckets)
+    def _follow(self, group: Group, rows: list[int], left: Collection[str]) -> list[int]:
+        """Let what simply follows of *rows* go where it goes; return the rest, and all of those *left*."""
         if not rows or not following.COMPILED:
             return rows
         followers = self._followers(group, left)

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from book import following, reading, telling
+from book import maintainer as maintaining
 from book.maintainer import Maintainer, Saved
 from book.security import Security
 from book.sync import Sync, Update
@@ -37,7 +38,7 @@ from venue.columns import Columns
 from venue.leap import LEAP
 from wire.messages import Policy
 from wire.names import EVERY_SECURITY
-from wire.runs import Changes, Cut, RunMessage
+from wire.runs import Changes, Cut, Image, RunMessage
 
 OTHER = "binance:YUSDT"
 
@@ -115,13 +116,17 @@ def long_way(groups: Sequence[bytes]) -> tuple[dict[Any, Any], list[dict[str, An
 
 
 @settings(max_examples=100, deadline=None)
-@given(steps_of_a_live_book, st.sampled_from([4, 16]))
-@example([*LIVE, ("trade", 0), ("trade", 1), ("switch",), ("trade", 1)], 4)
+@given(steps_of_a_live_book, st.sampled_from([4, 16]), st.sampled_from([64, 2]))
+@example([*LIVE, ("trade", 0), ("trade", 1), ("switch",), ("trade", 1)], 4, 64)
+@example([*LIVE, *[("update", 0, "9", "2", 1)] * 40], 16, 2)
 def test_updates_of_several_securities_come_to_what_they_come_to_the_long_way(
-    steps: list[Any], per_group: int
+    steps: list[Any], per_group: int, many: int
 ) -> None:
     groups = Told(per_group, Twins).tell(renamed(steps))
-    made, said = play(groups, RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maintaining, "MANY_FRAMES", many)
+        patch.setattr(maintaining, "FEW_FRAMES", many // 2)
+        made, said = play(groups, RECIPE)
     assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(groups)
 
 
@@ -203,7 +208,7 @@ def test_so_do_jumps_wrong_clocks_finer_prices_and_crossing_ones(moved: list[Any
     assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
 
 
-def begun(journal: Twins) -> None:
+def begun(journal: Usual) -> None:
     """Have a chain start, at update 102, and know prices and sizes of a decimal."""
     journal.start(START)
     journal.add(START, NAME, "depth", (Policy(every_ms=1000),))
@@ -252,6 +257,32 @@ def test_what_follows_goes_on_in_later_windows_until_an_image_is_due(monkeypatch
     )  # the tape's first, and the updates before which the images of 10 and 40 s are due
     windows = [(cut.feed, (cut.start_ns - START) // S) for cut in of_type(said, Cut) if cut.security == NAME]
     assert sorted(windows) == [(feed, start) for feed in ("changes", "trades") for start in (0, 10, 20)]
+    assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
+
+
+@pytest.mark.skipif(not following.COMPILED, reason="the loops were not compiled")
+def test_where_an_image_is_due_only_the_first_of_many_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Usual("binance/a", per_group=200)
+    begun(journal)
+    journal.flush()
+    begin = len(journal.groups)
+    for n in range(100):
+        update = depth("XUSDT", 103 + n, 103 + n, START + 25 * S + n * S // 10, [("9", str(1 + n))])
+        journal.frame(START, NAME, update)
+    journal.flush()
+    groups, looked_at = unpacked(journal.groups), []
+    made = maintainer(RECIPE)
+    said = list(messages(made, groups[:begin]))
+    frames = Security.frames
+
+    def look(security: Security, records: Frames, columns: Columns | None = None) -> None:
+        looked_at.append(len(records))
+        frames(security, records, columns)
+
+    monkeypatch.setattr(Security, "frames", look)
+    said += messages(made, groups[begin:])
+    assert looked_at == [maintaining.FEW_FRAMES]
+    assert [image.update_id for image in of_type(said, Image)] == [101, 102]
     assert (stored(said), [each.dump() for each in made.securities.values()]) == long_way(journal.groups)
 
 
