@@ -20,7 +20,7 @@ from venue.decimals import MAX_SCALE, BadNumber, is_number, scale_of, text
 from wire.runs import ABSENT
 
 try:
-    from venue.numbers_loops import scaled
+    from venue import numbers_loops as loops
 except ImportError:
     COMPILED = False
 else:
@@ -62,6 +62,12 @@ def exact(texts: Sequence[str], scale: int) -> Int64s:
     Raises:
         BadNumber, Finer, TooLarge: as the table above says; nothing is rounded or left out.
     """
+    found = loops.exact(texts, scale) if COMPILED else None
+    return plain_exact(texts, scale) if found is None else np.frombuffer(found, np.int64)
+
+
+def plain_exact(texts: Sequence[str], scale: int) -> Int64s:
+    """Return the same, and say what is refused, by what every machine has."""
     if len(texts) >= _FEW:
         numbers = _exact_together(texts, scale)
         if numbers is not None:
@@ -115,7 +121,7 @@ def at_scale(unscaled: Int64s, decimals: int, scale: int) -> Int64s | None:
         return unscaled
     if not COMPILED:
         return plain_at_scale(unscaled, decimals, scale)
-    found = scaled(unscaled, _FACTORS[scale - decimals])
+    found = loops.scaled(unscaled, _FACTORS[scale - decimals])
     return None if found is None else np.frombuffer(found, np.int64)
 
 

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+
 from venue.numbers import Int64s
 
 def scaled(values: Int64s, by: int) -> bytes | None: ...
+def exact(texts: Sequence[str], scale: int) -> bytes | None: ...

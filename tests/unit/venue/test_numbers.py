@@ -1,6 +1,6 @@
 """Decimal text becomes the exact integer of its scale, or is refused for the right reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from venue.decimals import MAX_SCALE, BadNumber, scale_of, text
-from venue.numbers import COMPILED, LARGEST, Finer, TooLarge, at_scale, exact, plain_at_scale, rescale
+from venue.numbers import (
+    COMPILED,
+    LARGEST,
+    Finer,
+    Int64s,
+    TooLarge,
+    at_scale,
+    exact,
+    plain_at_scale,
+    plain_exact,
+    rescale,
+)
 from wire.runs import ABSENT
 
 WRONG = [
@@ -30,7 +41,7 @@ WRONG = [
     ".",
     "1_0",
 ]
-WRONG += ["0x1", "1\n", "²", "-0", "1.-2", ",", "1..2", "\x00", "1\x00", "12.3,4"]
+WRONG += ["0x1", "1\n", "²", "-0", "1.-2", ",", "1..2", "\x00", "1\x00", "12.3,4", "\ud800", "1\ud800"]
 
 scales = st.integers(0, MAX_SCALE)
 digits = st.text("0123456789", min_size=1, max_size=12)
@@ -57,9 +68,15 @@ def expected(texts: Sequence[str], scale: int) -> list[int] | type[Exception] | 
     return TooLarge if max(scaled, default=Fraction(0)) > LARGEST else [int(value) for value in scaled]
 
 
-def outcome(texts: Sequence[str], scale: int) -> list[int] | type[Exception] | tuple[type[Exception], int]:
+Convert = Callable[[Sequence[str], int], Int64s]
+BOTH = pytest.mark.parametrize("convert", [exact, plain_exact])
+
+
+def outcome(
+    convert: Convert, texts: Sequence[str], scale: int
+) -> list[int] | type[Exception] | tuple[type[Exception], int]:
     try:
-        numbers = exact(texts, scale)
+        numbers = convert(texts, scale)
     except Finer as finer:
         return Finer, finer.scale
     except TooLarge:
@@ -68,74 +85,89 @@ def outcome(texts: Sequence[str], scale: int) -> list[int] | type[Exception] | t
     return [int(number) for number in numbers]
 
 
+@BOTH
 @given(batches, scales)
-def test_numbers_are_exact_or_refused_as_the_decimal_module_says(texts: list[str], scale: int) -> None:
-    assert outcome(texts, scale) == expected(texts, scale)
+def test_numbers_are_exact_or_refused_as_the_decimal_module_says(
+    convert: Convert, texts: list[str], scale: int
+) -> None:
+    assert outcome(convert, texts, scale) == expected(texts, scale)
 
 
+@BOTH
 @given(st.lists(st.text("0123456789", min_size=15, max_size=25), min_size=1, max_size=70), scales)
-def test_long_numbers_never_wrap(texts: list[str], scale: int) -> None:
-    assert outcome(texts, scale) == expected(texts, scale)
+def test_long_numbers_never_wrap(convert: Convert, texts: list[str], scale: int) -> None:
+    assert outcome(convert, texts, scale) == expected(texts, scale)
 
 
+@BOTH
 @pytest.mark.parametrize("good", [[], ["1.5"] * 20, ["1.50000000"] * 200, ["1", "2.5"] * 50])
 @pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_no_number_is_refused_wherever_it_stands(wrong: str, good: list[str]) -> None:
+def test_what_is_no_number_is_refused_wherever_it_stands(
+    convert: Convert, wrong: str, good: list[str]
+) -> None:
     for texts in ([wrong, *good], [*good, wrong]):
         with pytest.raises(BadNumber):
-            exact(texts, 8)
+            convert(texts, 8)
 
 
+@BOTH
 @given(st.lists(st.one_of(numbers, st.text(max_size=4)), max_size=80))
-def test_any_text_is_a_number_or_refused(texts: list[str]) -> None:
+def test_any_text_is_a_number_or_refused(convert: Convert, texts: list[str]) -> None:
     good = all(
         each.isascii() and each.replace(".", "", 1).isdigit() and each[0] != "." != each[-1] for each in texts
     )
     if good:
-        assert outcome(texts, 18) == expected(texts, 18)
+        assert outcome(convert, texts, 18) == expected(texts, 18)
     else:
         with pytest.raises(BadNumber):
-            exact(texts, 18)
+            convert(texts, 18)
 
 
+@BOTH
 @pytest.mark.parametrize("count", [1, 10, 100])
-def test_trailing_zeros_never_make_a_number_finer(count: int) -> None:
-    assert exact(["1.50000000"] * count, 1).tolist() == [15] * count
+def test_trailing_zeros_never_make_a_number_finer(convert: Convert, count: int) -> None:
+    assert convert(["1.50000000"] * count, 1).tolist() == [15] * count
 
 
+@BOTH
 @pytest.mark.parametrize("count", [0, 9, 100])
-def test_finer_names_the_scale_that_all_of_the_batch_needs(count: int) -> None:
+def test_finer_names_the_scale_that_all_of_the_batch_needs(convert: Convert, count: int) -> None:
     with pytest.raises(Finer) as raised:
-        exact(["1.50000000"] * count + ["0.12345000", "0.12300000"], 2)
+        convert(["1.50000000"] * count + ["0.12345000", "0.12300000"], 2)
     assert raised.value.scale == 5
 
 
-def test_the_largest_number_of_64_bits_fits_and_the_next_does_not() -> None:
-    assert exact(["9223372036854775807"], 0).tolist() == [LARGEST]
-    assert exact(["9.223372036854775807"], 18).tolist() == [LARGEST]
+@BOTH
+def test_the_largest_number_of_64_bits_fits_and_the_next_does_not(convert: Convert) -> None:
+    assert convert(["9223372036854775807"], 0).tolist() == [LARGEST]
+    assert convert(["9.223372036854775807"], 18).tolist() == [LARGEST]
     with pytest.raises(TooLarge):
-        exact(["9223372036854775808"], 0)
+        convert(["9223372036854775808"], 0)
 
 
+@BOTH
 @pytest.mark.parametrize("count", [1, 10, 100])
-def test_a_number_that_only_its_scale_makes_too_large_is_refused(count: int) -> None:
+def test_a_number_that_only_its_scale_makes_too_large_is_refused(convert: Convert, count: int) -> None:
     with pytest.raises(TooLarge):
-        exact(["1.0"] * count + ["9300000000.0"], 9)
+        convert(["1.0"] * count + ["9300000000.0"], 9)
 
 
-def test_more_decimals_than_64_bits_hold_are_too_large_at_any_scale() -> None:
+@BOTH
+def test_more_decimals_than_64_bits_hold_are_too_large_at_any_scale(convert: Convert) -> None:
     with pytest.raises(TooLarge):
-        exact(["0.0000000000000000001"], 2)
+        convert(["0.0000000000000000001"], 2)
 
 
-def test_an_absurdly_long_number_is_refused_at_once() -> None:
+@BOTH
+def test_an_absurdly_long_number_is_refused_at_once(convert: Convert) -> None:
     with pytest.raises(TooLarge):
-        exact(["9" * 1_000_000], 8)
-    assert exact(["0" * 10_000 + "7"], 1).tolist() == [70]
+        convert(["9" * 1_000_000], 8)
+    assert convert(["0" * 10_000 + "7"], 1).tolist() == [70]
 
 
-def test_no_texts_give_no_numbers() -> None:
-    assert exact([], 3).tolist() == []
+@BOTH
+def test_no_texts_give_no_numbers(convert: Convert) -> None:
+    assert convert([], 3).tolist() == []
 
 
 @given(st.integers(-LARGEST, LARGEST), scales)
@@ -146,9 +178,10 @@ def test_text_is_the_shortest_decimal_and_means_the_same(value: int, scale: int)
     assert "." not in written or written[-1] not in "0."
 
 
+@BOTH
 @given(st.integers(0, LARGEST), scales)
-def test_text_and_exact_are_inverses(value: int, scale: int) -> None:
-    assert exact([text(value, scale)], scale).tolist() == [value]
+def test_text_and_exact_are_inverses(convert: Convert, value: int, scale: int) -> None:
+    assert convert([text(value, scale)], scale).tolist() == [value]
 
 
 @given(
