@@ -29,7 +29,7 @@ SHARE = 0.25
 """Of what the peer spends on the book alone, at most, is the whole pipeline to cost."""
 
 RUNS = 7
-"""Each between two runs of the floor, in a process of its own that takes the least of three."""
+"""Each between two runs of the floor, in a process of its own that takes the median of three."""
 
 
 def measure(feed: Market, rounds: int, say: Callable[[str], object]) -> list[Figure]:

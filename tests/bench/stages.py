@@ -40,7 +40,7 @@ from tests.bench.market import SNAPSHOT_LEVELS, Market
 from tests.embedded import Server
 from tests.journaled import Journal, instrument_body
 from venue import VENUES
-from wire.messages import Answer, Document, pack, pack_all, unpack, unpack_all
+from wire.messages import Answer, Desired, Document, Policy, Wanted, pack, pack_all, unpack, unpack_all
 from wire.names import BUCKETS
 from wire.runs import RunMessage
 
@@ -291,10 +291,15 @@ def _store(server: Server, documents: list[bytes], runs: Runs) -> Stored:
     server_s = float("inf")
     names = iter(range(runs.repeats))
     client = server.client()
+    securities = sorted({unpack_document(data).security for data in documents})
+    desired = Desired(1, tuple(Wanted(security, (Policy(),), 1) for security in securities))
 
     def prepare() -> AbstractContextManager[Callable[[], list[Entry]]]:
         writer = StoreWriter(client[f"bench_{next(names)}"], "bench", WINDOW_SECONDS)
+        # (as the process does before the first document; what is kept it asks once in 10 s)
         writer.prepare()
+        writer.write_securities(desired)
+        writer.put([])
 
         def run() -> list[Entry]:
             nonlocal server_s
