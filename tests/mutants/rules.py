@@ -46,6 +46,27 @@ MUTANTS = (
         f"{UNIT}/book/test_together.py::test_a_tick_that_the_securities_see_by_and_by_comes_to_the_same",
     ),
     Mutant(
+        "a round of checkpoints was searched for securities up to where its taking began",
+        "book/checkpoint.py",
+        "tuple(buckets), dict(read), dict(done)",
+        "tuple(buckets), read, dict(done)",
+        f"{UNIT}/book/test_keeping.py::test_a_round_taken_by_and_by_goes_on_as_if_nothing_had_been",
+    ),
+    Mutant(
+        "a group is checked before it is passed over as given before",
+        "journal/reader.py",
+        "if header.next > self.position or not is_right(data):",
+        "if header.next > self.position:",
+        f"{UNIT}/journal/test_reader.py::test_a_header_that_says_its_group_was_given_before_hides_nothing",
+    ),
+    Mutant(
+        "what is told of a security is looked at anew after a record that concerned it",
+        "book/telling.py",
+        "            self._looks.pop(name, None)\n",
+        "            pass\n",
+        f"{UNIT}/book/test_telling.py::test_what_was_looked_at_before_is_what_a_fresh_look_says",
+    ),
+    Mutant(
         "each trade id is taken once",
         "book/tape.py",
         "if known or one.id <= (self.last_id or 0):",
@@ -316,7 +337,7 @@ MUTANTS = (
         "condition/recency.py",
         "            alive.pop(-back)\n",
         "            alive.pop()\n",
-        f"{UNIT}/condition/test_codec.py::test_named_order_events_come_back_as_they_were",
+        f"{UNIT}/condition/test_recency.py::test_orders_are_found_again_by_how_many_alive_came_after_them",
     ),
     Mutant(
         "what was merged is kept before the small blocks go",
